@@ -1,0 +1,225 @@
+"""Every setting of Penstock, declared once.
+
+A value comes from a command-line flag, else from ``PENSTOCK_<NAME>``, else from ``penstock.toml``
+in the working directory, else from the default here. The reference page is generated from this
+file, so the text under each field is what a user reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from penstock.errors import ConfigurationError
+
+__all__ = ["Settings", "environment_name", "load_settings"]
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one Penstock installation."""
+
+    data: Path = dataclasses.field(
+        default=Path("penstock-data"),
+        metadata=_help("Folder that holds everything Penstock keeps."),
+    )
+    host: str = dataclasses.field(
+        default="0.0.0.0", metadata=_help("Address the collector listens on.")
+    )
+    port: int = dataclasses.field(default=8080, metadata=_help("Port of the collector (public)."))
+    console_port: int = dataclasses.field(
+        default=8090, metadata=_help("Port kept for the console and management API (local).")
+    )
+    workers: int = dataclasses.field(
+        default=1,
+        metadata=_help("Collector processes. Each writes a journal partition of its own."),
+    )
+    public_url: str = dataclasses.field(
+        default="",
+        metadata=_help(
+            "Address under which browsers reach the collector, such as https://cdp.example.com. "
+            "Default: the Host header of the request."
+        ),
+    )
+    trusted_proxies: str = dataclasses.field(
+        default="127.0.0.1",
+        metadata=_help("Comma-separated addresses whose X-Forwarded-For and -Proto are believed."),
+    )
+    max_request_bytes: int = dataclasses.field(
+        default=512 * 1024,
+        metadata=_help("Largest body of a batch, after decompression."),
+    )
+    max_event_bytes: int = dataclasses.field(
+        default=33 * 1024, metadata=_help("Largest single event.")
+    )
+    max_batch_items: int = dataclasses.field(
+        default=2500, metadata=_help("Most events in one batch; a longer batch is rejected whole.")
+    )
+    body_timeout: timedelta = dataclasses.field(
+        default=timedelta(seconds=15),
+        metadata=_help("Longest a client may take to send one request's body."),
+    )
+    unknown_key_status: int = dataclasses.field(
+        default=401,
+        metadata=_help("HTTP status for an unknown write key: 401, or 200 as Segment answers."),
+    )
+    queue_bytes: int = dataclasses.field(
+        default=64 * 1024 * 1024,
+        metadata=_help("Bytes of accepted events that may wait for the disk; beyond, 429."),
+    )
+    min_free_disk: int = dataclasses.field(
+        default=256 * 1024 * 1024,
+        metadata=_help(
+            "Free bytes below which the collector answers 503 rather than fill the disk."
+        ),
+    )
+    dedupe_window: timedelta = dataclasses.field(
+        default=timedelta(hours=24),
+        metadata=_help("How long a messageId is remembered, per source, by receivedAt."),
+    )
+    received_retention: timedelta = dataclasses.field(
+        default=timedelta(days=7), metadata=_help("How long topic `received` is kept.")
+    )
+    events_retention: timedelta = dataclasses.field(
+        default=timedelta(days=30), metadata=_help("How long topic `events` is kept.")
+    )
+    rejected_retention: timedelta = dataclasses.field(
+        default=timedelta(days=30), metadata=_help("How long topic `rejected` is kept.")
+    )
+    journal_max_bytes: int = dataclasses.field(
+        default=0,
+        metadata=_help(
+            "Largest size of each topic. Oldest segments go first, read or not. 0: no limit."
+        ),
+    )
+    segment_bytes: int = dataclasses.field(
+        default=1024 * 1024 * 1024,
+        metadata=_help("Size at which a journal segment is closed before its day is over."),
+    )
+    warehouse_interval: timedelta = dataclasses.field(
+        default=timedelta(milliseconds=500),
+        metadata=_help("Shortest time between two loads into the warehouse."),
+    )
+    warehouse_chunk: int = dataclasses.field(
+        default=40_000,
+        metadata=_help("Most events in one load; grows up to four times with many tables."),
+    )
+    warehouse_memory: str = dataclasses.field(
+        default="2GB", metadata=_help("Memory DuckDB may use, in DuckDB's own notation.")
+    )
+    warehouse_id: str = dataclasses.field(
+        default="warehouse",
+        metadata=_help("Id by which integrations.Warehouses.warehouseIds names this warehouse."),
+    )
+    sql_timeout: timedelta = dataclasses.field(
+        default=timedelta(minutes=5), metadata=_help("Longest a query may run.")
+    )
+
+    @property
+    def journal_folder(self) -> Path:
+        """Folder of the embedded journal."""
+        return self.data / "journal"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The embedded warehouse."""
+        return self.data / "warehouse.duckdb"
+
+    @property
+    def run_folder(self) -> Path:
+        """Folder of locks and sockets; empty when no engine runs."""
+        return self.data / "run"
+
+
+def environment_name(field: str) -> str:
+    """Name of the environment variable of a setting."""
+    return f"PENSTOCK_{field.upper()}"
+
+
+def load_settings(
+    flags: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Settings from flags (None values are ignored), environment and file, in that order.
+
+    Raises ConfigurationError naming the setting and where its value came from.
+    """
+    environment = dict(os.environ) if environment is None else environment
+    file = Path("penstock.toml") if file is None else file
+    stored = _read_file(file)
+    hints = get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Settings):
+        variable = environment_name(field.name)
+        if flags and flags.get(field.name) is not None:
+            values[field.name] = _convert(field.name, flags[field.name], hints[field.name], "flag")
+        elif environment.get(variable):
+            values[field.name] = _convert(
+                field.name, environment[variable], hints[field.name], variable
+            )
+        elif field.name in stored:
+            values[field.name] = _convert(
+                field.name, stored[field.name], hints[field.name], str(file)
+            )
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        stored = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} is not valid TOML: {error}") from error
+    known = {field.name for field in dataclasses.fields(Settings)}
+    unknown = sorted(set(stored) - known)
+    if unknown:
+        raise ConfigurationError(f"{file}: unknown setting {unknown[0]!r}; see docs/reference")
+    return stored
+
+
+def _convert(name: str, value: Any, kind: Any, origin: str) -> Any:
+    try:
+        if kind is timedelta:
+            return value if isinstance(value, timedelta) else _duration(value)
+        if kind is Path:
+            return Path(value)
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        wanted = "a duration such as 24h" if kind is timedelta else kind.__name__
+        raise ConfigurationError(f"{name} ({origin}): {value!r} is not {wanted}") from error
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, int | float):
+        return timedelta(seconds=value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
+    if not match:
+        raise ValueError(value)
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+
+
+def _check(settings: Settings) -> None:
+    if settings.unknown_key_status not in (200, 401):
+        raise ConfigurationError("unknown_key_status: use 401 or 200")
+    if settings.workers < 1:
+        raise ConfigurationError("workers: at least 1")
+    if not 0 <= settings.port <= 65535 or not 0 <= settings.console_port <= 65535:
+        raise ConfigurationError("port, console_port: between 0 and 65535")
+    if settings.dedupe_window <= timedelta(0):
+        raise ConfigurationError("dedupe_window: longer than zero")
