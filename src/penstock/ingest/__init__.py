@@ -1,0 +1,1 @@
+"""The collector: the tracking API over HTTP, from request to durable event."""

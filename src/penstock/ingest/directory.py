@@ -1,0 +1,47 @@
+"""The collector's view of the sources: by write key, following changes while running."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from penstock.events.model import Source
+
+__all__ = ["SourceDirectory", "Sources"]
+
+log = logging.getLogger("penstock.ingest")
+
+
+class Sources(Protocol):
+    """Where the sources are kept; the workspace is one."""
+
+    def revision(self) -> int:
+        """Grows with every change."""
+
+    def sources(self) -> list[Source]:
+        """All sources."""
+
+
+class SourceDirectory:
+    """Sources by write key; ``refresh`` is called every second."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._revision = -1
+        self._by_key: dict[str, Source] = {}
+        self.refresh()
+
+    def find(self, key: str) -> Source | None:
+        """The source with this write key."""
+        return self._by_key.get(key)
+
+    def refresh(self) -> None:
+        """Read the sources again if any changed."""
+        revision = self._sources.revision()
+        if revision == self._revision:
+            return
+        self._by_key = {
+            key: source for source in self._sources.sources() for key in source.write_keys
+        }
+        self._revision = revision
+        log.info("%d write keys in force", len(self._by_key))
