@@ -1,0 +1,1 @@
+"""The step from ``received`` to ``events``: each event once, in the order it was received."""
