@@ -1,0 +1,1 @@
+"""From clean events to typed tables that a marketer can query."""

@@ -1,0 +1,59 @@
+"""What the engine asks of a warehouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from penstock.events.model import Record
+
+__all__ = ["Loaded", "Progress", "Warehouse"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a warehouse has read one partition of ``events``, since its beginning."""
+
+    next: int = 0
+    """Position to read on from."""
+    loaded: int = 0
+    """Events that have rows."""
+    filtered: int = 0
+    """Events kept out by ``integrations.Warehouses``."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one call of ``load`` did."""
+
+    events: int
+    filtered: int
+    tables: int
+    """Tables written, which decides how large the next chunk should be."""
+    discards: int
+
+
+@runtime_checkable
+class Warehouse(Protocol):
+    """Typed tables in an engine that has transactions (capability ``atomic_position``)."""
+
+    def progress(self) -> dict[int, Progress]:
+        """Progress by partition, as it was committed with the last rows."""
+
+    def load(self, chunk: list[Record], part: int, following: int) -> Loaded:
+        """Load events of one partition in order, and set its position, in one transaction.
+
+        Nothing of a chunk is visible unless all of it is. Raises WarehouseError; then nothing
+        was changed and the same chunk may be given again.
+        """
+
+    def query(self, sql: str, dialect: str | None = None) -> pa.Table:
+        """The result of one read-only statement, in the given dialect (default: our own).
+
+        Raises QueryRefused.
+        """
+
+    def close(self) -> None:
+        """Close the engine."""
