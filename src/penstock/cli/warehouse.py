@@ -1,0 +1,63 @@
+"""Reaching the warehouse: through the running engine, or by opening the file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from penstock.engine import DataFolderLock, is_running
+from penstock.errors import EngineUnreachable, WarehouseError
+from penstock.settings import Settings
+from penstock.warehouses.service import query_engine
+
+__all__ = ["run_query"]
+
+_PATIENCE_S = 20.0
+
+
+def run_query(settings: Settings, sql: str, dialect: str | None = None) -> pa.Table:
+    """The result of one read-only statement.
+
+    Raises QueryRefused, or EngineUnreachable when an engine runs but does not answer.
+    """
+    if is_running(settings):
+        return _ask(settings, sql, dialect)
+    if not settings.warehouse_file.exists():
+        raise WarehouseError(
+            f"no warehouse in {settings.data}: start `penstock up` first, or name the folder "
+            "with --data"
+        )
+    from penstock.warehouses.duckdb import DuckDbWarehouse
+
+    lock = DataFolderLock(settings.run_folder)
+    try:
+        warehouse = DuckDbWarehouse(
+            Path(settings.warehouse_file),
+            memory=settings.warehouse_memory,
+            sql_timeout=settings.sql_timeout.total_seconds(),
+        )
+        try:
+            return warehouse.query(sql, dialect)
+        finally:
+            warehouse.close()
+    finally:
+        lock.release()
+
+
+def _ask(settings: Settings, sql: str, dialect: str | None) -> pa.Table:
+    """Ask the engine, waiting for one that is just starting."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return query_engine(
+                settings.run_folder / "warehouse.sock",
+                sql,
+                dialect,
+                settings.sql_timeout.total_seconds() + 10,
+            )
+        except EngineUnreachable:
+            if time.monotonic() > deadline or not is_running(settings):
+                raise
+            time.sleep(0.2)
