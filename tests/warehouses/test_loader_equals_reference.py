@@ -7,12 +7,12 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from penstock.events.model import Record
-from penstock.warehouses.duckdb import DuckDbWarehouse
 from tests.reference.compare import assert_nothing_lost, assert_same
 from tests.reference.strategies import chunked, stored_events
 from tests.reference.warehouse import ReferenceWarehouse
+
+from penstock.events.model import Record
+from penstock.warehouses.duckdb import DuckDbWarehouse
 
 
 def record(event: bytes) -> Record:
@@ -21,7 +21,7 @@ def record(event: bytes) -> Record:
 
 def check(chunks: list[list[bytes]], **caps: int) -> None:
     warehouse = DuckDbWarehouse(":memory:", threads=1, **caps)  # type: ignore[arg-type]
-    reference = ReferenceWarehouse(**caps)
+    reference = ReferenceWarehouse(**caps)  # type: ignore[arg-type]
     try:
         loaded = 0
         for chunk in chunks:
