@@ -24,7 +24,7 @@ log = logging.getLogger("penstock.engine")
 _LOCK = "engine.lock"
 _DRAIN_S = 30.0
 _RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
-_STEADY_S = 30.0
+_STEADY_S = 5.0
 
 
 class DataFolderLock:
