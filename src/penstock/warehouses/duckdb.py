@@ -41,6 +41,9 @@ __all__ = ["MAX_EVENT_TABLES", "DuckDbWarehouse"]
 log = logging.getLogger("penstock.warehouse")
 FORMAT_VERSION = 1
 MAX_EVENT_TABLES = 1_000
+_CHECKPOINT = "512MB"
+"""Each checkpoint writes the last row group of every table again, so seldom is cheap; what is in
+the write-ahead file must be read again after a crash."""
 _OWN = "penstock"
 _SCHEMA = f"""
 CREATE SCHEMA IF NOT EXISTS {_OWN};
@@ -82,7 +85,7 @@ class DuckDbWarehouse:
         self._max_tables = max_event_tables
         self._max_columns = max_columns
         self._clock = clock
-        config: dict[str, Any] = {"memory_limit": memory, "checkpoint_threshold": "128MB"}
+        config: dict[str, Any] = {"memory_limit": memory, "checkpoint_threshold": _CHECKPOINT}
         if threads:
             config["threads"] = threads
         try:

@@ -49,12 +49,14 @@ class HugeNumber(str):
 _NONE = type(None)
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 _EXACT = 2**63
-_DAY = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
+_DAY = _YEAR + r"-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
 _ZONE = r"(?:Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)"
 _DATE_ONLY = re.compile(_DAY, re.ASCII)
 _DATE_TIME = re.compile(rf"{_DAY}[T ]{_CLOCK}{_ZONE}", re.ASCII)
 _RE2_DATE_TIME = f"^{_DAY}[T ]{_CLOCK}{_ZONE}$"
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _encode = msgspec.json.Encoder().encode
 
 
@@ -178,7 +180,11 @@ def _timestamps(texts: pa.Array) -> pa.Array | None:
     matched = pc.all(pc.match_substring_regex(texts, _RE2_DATE_TIME)).as_py()
     if matched is False:
         return None
-    return texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+    instants = texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+    bounds = pc.min_max(instants.cast(pa.int64())).as_py()
+    if bounds["min"] is not None and not _FIRST_US <= bounds["min"] <= bounds["max"] <= _LAST_US:
+        return None  # an offset leads out of the years 1 to 9999
+    return instants
 
 
 def _widens(value: Any) -> bool:
