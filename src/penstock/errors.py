@@ -10,7 +10,9 @@
     │   ├── JournalFull         no room to write; the sender should come back later
     │   ├── JournalUnwritable   a write or fsync failed; nothing of the batch was acknowledged
     │   └── JournalDamaged      stored bytes do not match their checksum
-    ├── WarehouseError
+    ├── WarehouseError          the warehouse can't be opened, or refused a chunk
+    │   ├── WarehouseUnavailable  no disk or memory just now; the same chunk may pass later
+    │   ├── WarehouseInvalid    the engine must be opened again
     │   └── QueryRefused        the SQL is not one read-only statement, or exceeded its limits
     └── DemoError               the demo could not send its events or found a difference
 """
@@ -29,6 +31,8 @@ __all__ = [
     "PenstockError",
     "QueryRefused",
     "WarehouseError",
+    "WarehouseInvalid",
+    "WarehouseUnavailable",
 ]
 
 
@@ -66,6 +70,14 @@ class JournalDamaged(JournalError):
 
 class WarehouseError(PenstockError):
     """The warehouse can't be opened, loaded or queried."""
+
+
+class WarehouseUnavailable(WarehouseError):
+    """There is no disk or memory just now; the same chunk may pass later."""
+
+
+class WarehouseInvalid(WarehouseError):
+    """The engine gave up on its file and must be opened again."""
 
 
 class QueryRefused(WarehouseError):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, WarehouseInvalid
 from penstock.settings import Settings, load_settings
 
 __all__ = ["ROLES", "main"]
@@ -66,6 +66,7 @@ def process(settings: Settings, stop: threading.Event, partition: int) -> None:
 def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Load ``events`` into the warehouse, and answer queries."""
     from penstock.journal.sqlite import SqliteJournal
+    from penstock.warehouses.compaction import is_due
     from penstock.warehouses.duckdb import DuckDbWarehouse
     from penstock.warehouses.loader import Loader
     from penstock.warehouses.service import QueryServer
@@ -86,7 +87,13 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
         loaded = loader.step()
         return 0 if loaded is None else loaded.events
 
-    _loop(stop, step, lambda: None, pause_s=settings.warehouse_interval.total_seconds())
+    every_us = int(settings.compact_every.total_seconds() * 1_000_000)
+
+    def maintain() -> None:
+        if is_due(engine.connection, time.time_ns() // 1000, every_us):
+            engine.compact()
+
+    _loop(stop, step, maintain, pause_s=settings.warehouse_interval.total_seconds())
     server.close()
     engine.close()
     journal.close()
@@ -108,16 +115,18 @@ def _loop(
     trouble = 0
     while not stop.is_set():
         began = time.monotonic()
-        if began >= next_maintenance:
-            maintain()
-            next_maintenance = began + _MAINTENANCE_S
         try:
+            if began >= next_maintenance:
+                next_maintenance = began + _MAINTENANCE_S
+                maintain()
             worked = step()
             trouble = 0
+        except WarehouseInvalid:
+            raise
         except PenstockError as error:
             trouble += 1
             log.error("%s; trying again", error)
-            stop.wait(min(0.5 * 2**trouble, 30))
+            stop.wait(min(0.05 * 2**trouble, 30))
             continue
         spent = time.monotonic() - began
         stop.wait(max(pause_s - spent, 0.0) if worked else max(_IDLE_S, pause_s / 5))

@@ -123,6 +123,12 @@ class Settings:
         default="warehouse",
         metadata=_help("Id by which integrations.Warehouses.warehouseIds names this warehouse."),
     )
+    compact_every: timedelta = dataclasses.field(
+        default=timedelta(hours=24),
+        metadata=_help(
+            "How often rows that were loaded again, after the dedupe window, are removed."
+        ),
+    )
     sql_timeout: timedelta = dataclasses.field(
         default=timedelta(minutes=5), metadata=_help("Longest a query may run.")
     )

@@ -46,8 +46,14 @@ class Warehouse(Protocol):
         """Load events of one partition in order, and set its position, in one transaction.
 
         Nothing of a chunk is visible unless all of it is. Raises WarehouseError; then nothing
-        was changed and the same chunk may be given again.
+        was changed and the same chunk, or a part of it, may be given again.
         """
+
+    def set_aside(self, record: Record, part: int, following: int, why: str) -> None:
+        """Keep an event that can't be loaded where it can be found, and move past it."""
+
+    def compact(self) -> int:
+        """Remove rows whose id was loaded before; returns how many."""
 
     def query(self, sql: str, dialect: str | None = None) -> pa.Table:
         """The result of one read-only statement, in the given dialect (default: our own).

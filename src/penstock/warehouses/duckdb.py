@@ -7,32 +7,33 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from penstock.errors import QueryRefused, WarehouseError
+from penstock.errors import (
+    QueryRefused,
+    WarehouseError,
+    WarehouseInvalid,
+    WarehouseUnavailable,
+)
 from penstock.events.model import Record
+from penstock.warehouses.compaction import COMPACTIONS, compact
 from penstock.warehouses.contract import Loaded, Progress
-from penstock.warehouses.naming import SYSTEM_TABLES, quoted
+from penstock.warehouses.duckdb_writer import VERSIONS, SchemaWriter
+from penstock.warehouses.naming import SYSTEM_TABLES
 from penstock.warehouses.plan import (
     MAX_COLUMNS,
-    OVERFLOW,
-    TablePlan,
     TableTypes,
     plan_source,
 )
 from penstock.warehouses.queries import checked
 from penstock.warehouses.staging import Discard, SourceStage, decode_event, is_routed
-from penstock.warehouses.types import Kind, text
+from penstock.warehouses.types import Kind
 from penstock.warehouses.upserts import (
-    Merged,
-    StoredRow,
-    decode_overflow,
-    decode_versions,
-    encode_versions,
     merge,
 )
 
@@ -50,15 +51,9 @@ CREATE SCHEMA IF NOT EXISTS {_OWN};
 CREATE TABLE IF NOT EXISTS {_OWN}.about (format_version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS {_OWN}.progress (part INTEGER NOT NULL, next BIGINT NOT NULL,
     loaded BIGINT NOT NULL, filtered BIGINT NOT NULL);
-CREATE TABLE IF NOT EXISTS {_OWN}.versions (table_schema VARCHAR NOT NULL,
-    table_name VARCHAR NOT NULL, id VARCHAR NOT NULL, versions VARCHAR NOT NULL);
+{VERSIONS}
+{COMPACTIONS}
 """
-_DISCARDS: TableTypes = {
-    **dict.fromkeys(
-        ("table_name", "row_id", "column_name", "column_value", "reason"), Kind.VARCHAR
-    ),
-    **dict.fromkeys(("received_at", "loaded_at"), Kind.TIMESTAMP),
-}
 
 
 def _now_us() -> int:
@@ -133,10 +128,10 @@ class DuckDbWarehouse:
 
     def load(self, chunk: list[Record], part: int, following: int) -> Loaded:
         """Load events in order, and set the position, in one transaction."""
-        stages, filtered = self._stage(chunk)
-        processed = _timestamp(self._clock())
         tables = discards = 0
         try:
+            stages, filtered = self._stage(chunk)
+            processed = _timestamp(self._clock())
             self.connection.execute("BEGIN TRANSACTION")
             for schema, stage in stages.items():
                 written, dropped = self._load_source(schema, stage, processed)
@@ -144,20 +139,42 @@ class DuckDbWarehouse:
                 discards += dropped
             self._advance(part, following, len(chunk) - filtered, filtered)
             self.connection.execute("COMMIT")
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except Exception as error:
             self._roll_back()
-            raise WarehouseError(f"loading {len(chunk)} events failed: {error}") from error
-        except BaseException:
-            self._roll_back()
-            raise
+            raise _translated(f"loading {len(chunk)} events", error) from error
         return Loaded(len(chunk), filtered, tables, discards)
+
+    def set_aside(self, record: Record, part: int, following: int, why: str) -> None:
+        """Put an event that can't be loaded into ``discards``, whole, and move past it."""
+        known = self._catalog.setdefault(record.source, {})
+        received = datetime.fromtimestamp(record.received_us / 1_000_000, UTC)
+        content = record.payload.decode("utf-8", "replace")
+        moment = received.replace(tzinfo=None).isoformat()
+        discard = ("", record.message_id, "", content, f"unloadable: {why}"[:500], moment)
+        try:
+            self.connection.execute("BEGIN TRANSACTION")
+            writer = SchemaWriter(self.connection, record.source, known, _timestamp(self._clock()))
+            writer.append_discards([discard])
+            self._advance(part, following, 1, 0)
+            self.connection.execute("COMMIT")
+        except duckdb.Error as error:
+            self._roll_back()
+            raise _translated("setting an event aside", error) from error
+
+    def compact(self) -> int:
+        """Remove rows whose id stands in the table already; see ``compaction``."""
+        try:
+            return compact(self.connection, self._catalog, self._clock())
+        except duckdb.Error as error:
+            self._roll_back()
+            raise _translated("compaction", error) from error
 
     def _roll_back(self) -> None:
         try:
             self.connection.execute("ROLLBACK")
-        except duckdb.Error:
-            log.debug("no transaction to roll back")
-        self._catalog = self._read_catalog()
+            self._catalog = self._read_catalog()
+        except duckdb.Error as error:
+            log.debug("rolling back: %s", error)
 
     def _stage(self, chunk: list[Record]) -> tuple[dict[str, SourceStage], int]:
         stages: dict[str, SourceStage] = {}
@@ -177,15 +194,14 @@ class DuckDbWarehouse:
 
     def _load_source(self, schema: str, stage: SourceStage, now: str) -> tuple[int, int]:
         known = self._catalog.setdefault(schema, {})
-        if not known:
-            self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+        writer = SchemaWriter(self.connection, schema, known, now)
         plans = plan_source(stage, known.get, self._max_columns)
         merges = [
             merge(
                 table,
                 mentions,
                 known.get(table),
-                lambda ids, table=table: self._stored(schema, table, ids),  # type: ignore[misc]
+                partial(writer.stored, table),
                 self._max_columns,
             )
             for table, mentions in stage.mentions.items()
@@ -195,141 +211,15 @@ class DuckDbWarehouse:
         for plan in [*plans, *(merged.plan for merged in merges)]:
             discards += plan.discards
             if plan.types:
-                discards += self._evolve(schema, plan)
+                discards += writer.evolve(plan)
         for plan in plans:
             if plan.rows is not None:
-                self._append(schema, plan.table, plan.rows, now)
+                writer.append(plan.table, plan.rows)
         for merged in merges:
-            self._upsert(schema, merged, now)
+            writer.upsert(merged)
         if discards:
-            self._append_discards(schema, discards, now)
+            writer.append_discards(discards)
         return len(plans) + len(merges), len(discards)
-
-    def _evolve(self, schema: str, plan: TablePlan) -> list[Discard]:
-        """Create the table or change its columns; what widening loses is returned."""
-        table = f"{quoted(schema)}.{quoted(plan.table)}"
-        lost: list[Discard] = []
-        if plan.create:
-            columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in plan.types.items())
-            self.connection.execute(f"CREATE TABLE {table} ({columns})")
-        else:
-            for column in plan.widened:
-                if plan.table not in ("users", "accounts"):
-                    lost += self._inexact(table, plan.table, column)
-                self.connection.execute(f"ALTER TABLE {table} ALTER {quoted(column)} TYPE DOUBLE")
-            for column, kind in plan.added.items():
-                self.connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column)} {kind}")
-        self._catalog[schema][plan.table] = dict(plan.types)
-        return lost
-
-    def _inexact(self, table: str, name: str, column: str) -> list[Discard]:
-        value = quoted(column)
-        rows = self.connection.execute(
-            f"SELECT id, {value}, received_at FROM {table} WHERE abs({value}::HUGEINT) > 1::HUGEINT"
-            f" << 53 AND {value}::DOUBLE::HUGEINT <> {value}"
-        ).fetchall()
-        return [(name, row[0], column, row[1], "precision", row[2].isoformat()) for row in rows]
-
-    def _append(self, schema: str, table: str, rows: pa.Table, now: str) -> None:
-        self.connection.register("_chunk", rows)
-        try:
-            self.connection.execute(
-                f"INSERT INTO {quoted(schema)}.{quoted(table)} BY NAME "
-                f"SELECT *, {now} AS uuid_ts, {now} AS loaded_at FROM _chunk"
-            )
-        finally:
-            self.connection.unregister("_chunk")
-
-    def _append_discards(self, schema: str, discards: list[Discard], now: str) -> None:
-        tables, rows, columns, values, reasons, received = zip(*discards, strict=True)
-        if "discards" not in self._catalog[schema]:
-            self._evolve(schema, TablePlan("discards", dict(_DISCARDS), create=True))
-        self.connection.register(
-            "_chunk",
-            pa.table(
-                {
-                    "table_name": pa.array(tables, pa.string()),
-                    "row_id": pa.array(rows, pa.string()),
-                    "column_name": pa.array(columns, pa.string()),
-                    "column_value": pa.array([text(value) for value in values], pa.string()),
-                    "reason": pa.array(reasons, pa.string()),
-                    "received_at": pa.array(received, pa.string()),
-                }
-            ),
-        )
-        try:
-            self.connection.execute(
-                f"INSERT INTO {quoted(schema)}.discards BY NAME SELECT * REPLACE "
-                f"(received_at::TIMESTAMP AS received_at), {now} AS loaded_at FROM _chunk"
-            )
-        finally:
-            self.connection.unregister("_chunk")
-
-    def _stored(self, schema: str, table: str, ids: list[str]) -> dict[str, StoredRow]:
-        types = self._catalog[schema].get(table)
-        if types is None:
-            return {}
-        self.connection.register("_ids", pa.table({"id": pa.array(ids, pa.string())}))
-        try:
-            rows = self.connection.execute(
-                f"SELECT id, versions FROM {_OWN}.versions SEMI JOIN _ids USING (id) "
-                "WHERE table_schema = ? AND table_name = ?",
-                [schema, table],
-            ).fetchall()
-            stored = {row[0]: StoredRow(decode_versions(row[1])) for row in rows}
-            if OVERFLOW in types:
-                over = self.connection.execute(
-                    f"SELECT id, {OVERFLOW} FROM {quoted(schema)}.{quoted(table)} "
-                    f"SEMI JOIN _ids USING (id) WHERE {OVERFLOW} IS NOT NULL"
-                ).fetchall()
-                for key, content in over:
-                    stored.setdefault(key, StoredRow()).overflow = decode_overflow(content)
-        finally:
-            self.connection.unregister("_ids")
-        return stored
-
-    def _upsert(self, schema: str, merged: Merged, now: str) -> None:
-        table = f"{quoted(schema)}.{quoted(merged.plan.table)}"
-        sets = [
-            f"{quoted(c)} = CASE WHEN s.{quoted(c + '__set')} THEN s.{quoted(c)} "
-            f"ELSE t.{quoted(c)} END"
-            for c in merged.changed
-        ]
-        sets.append("received_at = greatest(t.received_at, s.received_at)")
-        sets += [f"uuid_ts = {now}", f"loaded_at = {now}"]
-        names = ["id", "received_at", *merged.changed]
-        into = ", ".join(map(quoted, names))
-        self.connection.register("_chunk", merged.plan.rows)
-        try:
-            self.connection.execute(
-                f"UPDATE {table} AS t SET {', '.join(sets)} FROM _chunk AS s WHERE t.id = s.id"
-            )
-            self.connection.execute(
-                f"INSERT INTO {table} ({into}, uuid_ts, loaded_at) SELECT {into}, {now}, {now} "
-                f"FROM _chunk ANTI JOIN {table} USING (id)"
-            )
-        finally:
-            self.connection.unregister("_chunk")
-        self._store_versions(schema, merged)
-
-    def _store_versions(self, schema: str, merged: Merged) -> None:
-        ids = list(merged.versions)
-        texts = [encode_versions(merged.versions[key]) for key in ids]
-        self.connection.register(
-            "_chunk", pa.table({"id": pa.array(ids), "versions": pa.array(texts, pa.string())})
-        )
-        place = [schema, merged.plan.table]
-        try:
-            self.connection.execute(
-                f"DELETE FROM {_OWN}.versions WHERE table_schema = ? AND table_name = ? "
-                "AND id IN (SELECT id FROM _chunk)",
-                place,
-            )
-            self.connection.execute(
-                f"INSERT INTO {_OWN}.versions SELECT ?, ?, id, versions FROM _chunk", place
-            )
-        finally:
-            self.connection.unregister("_chunk")
 
     def _advance(self, part: int, following: int, loaded: int, filtered: int) -> None:
         run = self.connection.execute
@@ -367,6 +257,16 @@ class DuckDbWarehouse:
     def close(self) -> None:
         """Close the engine."""
         self.connection.close()
+
+
+def _translated(what: str, error: Exception) -> WarehouseError:
+    """What went wrong, as something to wait for, to reopen for, or neither."""
+    text = f"{what} failed: {error}"
+    if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+        return WarehouseInvalid(text)
+    if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException | OSError | MemoryError):
+        return WarehouseUnavailable(text)
+    return WarehouseError(text)
 
 
 def _timestamp(us: int) -> str:

@@ -1,0 +1,237 @@
+"""Chunks, positions, odd events and repeated ones, through the loader and DuckDB."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from penstock.errors import WarehouseError, WarehouseUnavailable
+from penstock.events.model import Record
+from penstock.journal.contract import EVENTS, NewBlock
+from penstock.journal.sqlite import SqliteJournal
+from penstock.warehouses.compaction import is_due
+from penstock.warehouses.duckdb import DuckDbWarehouse
+from penstock.warehouses.loader import CONSUMER, Loader
+
+HOUR_US = 3_600_000_000
+
+
+def record(number: int, event: str = "Toast Buttered", **fields: object) -> Record:
+    content = {
+        "type": "track", "messageId": f"m{number}", "userId": "u1", "event": event,
+        "receivedAt": "2026-01-01T00:00:00Z", "timestamp": "2026-01-01T00:00:00Z", **fields,
+    }  # fmt: skip
+    return Record("web", f"m{number}", number, json.dumps(content).encode())
+
+
+def poison(number: int) -> Record:
+    return Record("web", f"m{number}", number, b'{"type":"track"')
+
+
+def ids(warehouse: DuckDbWarehouse, table: str = "tracks") -> list[str]:
+    rows = warehouse.query(f"select id from web.{table} order by id")
+    return [str(value) for value in rows.column(0).to_pylist()]
+
+
+class Setup:
+    """A journal with events and a loader on a warehouse file."""
+
+    def __init__(self, folder: Path, chunk: int = 100) -> None:
+        self.journal = SqliteJournal(folder / "journal")
+        self.warehouse = DuckDbWarehouse(folder / "w.duckdb", threads=1)
+        self.loader = Loader(self.journal, self.warehouse, chunk=chunk)
+
+    def write(self, *blocks: list[Record]) -> None:
+        writer = self.journal.writer(EVENTS, 0)
+        encode = msgspec.msgpack.encode
+        writer.append([NewBlock(encode(block), len(block)) for block in blocks])
+        writer.close()
+
+    def load_all(self, attempts: int = 50) -> int:
+        """Step until there is nothing left; returns how many steps failed."""
+        failures = 0
+        for _ in range(attempts):
+            try:
+                if self.loader.step() is None:
+                    return failures
+            except WarehouseError:
+                failures += 1
+        raise AssertionError("still loading")
+
+    def close(self) -> None:
+        self.warehouse.close()
+        self.journal.close()
+
+
+def test_chunks_follow_positions_and_the_journal_is_told(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, chunk=3)
+    setup.write([record(n) for n in range(4)], [record(n) for n in range(4, 9)])
+    assert setup.load_all() == 0
+    assert ids(setup.warehouse) == [f"m{n}" for n in range(9)]
+    assert setup.warehouse.progress()[0].next == 9
+    assert setup.journal.position(CONSUMER, EVENTS, 0) == 9
+    setup.close()
+
+
+def test_a_new_loader_goes_on_where_the_rows_are(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    setup.write([record(n) for n in range(5)])
+    setup.load_all()
+    setup.close()
+    again = Setup(tmp_path)
+    again.journal.commit(CONSUMER, EVENTS, 0, 0)  # what the journal thinks does not matter
+    again.write([record(5)])
+    again.load_all()
+    assert ids(again.warehouse) == [f"m{n}" for n in range(6)]
+    again.close()
+
+
+def test_an_event_that_cant_be_loaded_is_set_aside_and_stops_nobody(tmp_path: Path) -> None:
+    setup = Setup(tmp_path)
+    block = [record(n) for n in range(20)]
+    block[7] = poison(7)
+    block[13] = poison(13)
+    setup.write(block, [record(20)])
+    assert setup.load_all() > 0
+    assert ids(setup.warehouse) == sorted(f"m{n}" for n in range(21) if n not in (7, 13))
+    aside = setup.warehouse.query("select * from web.discards order by row_id").to_pylist()
+    assert [row["row_id"] for row in aside] == ["m13", "m7"]
+    assert aside[0]["column_value"] == '{"type":"track"'
+    assert all(row["reason"].startswith("unloadable: ") for row in aside)
+    progress = setup.warehouse.progress()[0]
+    assert (progress.next, progress.loaded) == (21, 21)
+    setup.close()
+
+
+def test_a_failing_transaction_leaves_nothing_behind(tmp_path: Path) -> None:
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", threads=1)
+    warehouse.load([record(0)], 0, 1)
+    with pytest.raises(WarehouseError):
+        warehouse.load([record(1, "New Event", properties={"fresh": 1}), poison(2)], 0, 3)
+    assert ids(warehouse) == ["m0"]
+    assert warehouse.progress()[0].next == 1
+    warehouse.load([record(1, "New Event", properties={"fresh": "now text"})], 0, 2)
+    assert warehouse.query("select fresh from web.new_event").to_pylist() == [{"fresh": "now text"}]
+    warehouse.close()
+
+
+def test_a_write_that_fails_half_way_is_undone(tmp_path: Path) -> None:
+    """A user's view in the way of a table makes the engine refuse after it began."""
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", threads=1)
+    warehouse.load([record(0, "First")], 0, 1)
+    warehouse.connection.execute("create view web.second as select 1 as x")
+    with pytest.raises(WarehouseError):
+        warehouse.load([record(1, "First"), record(2, "Third"), record(3, "Second")], 0, 4)
+    assert ids(warehouse) == ["m0"]
+    warehouse.connection.execute("drop view web.second")
+    with pytest.raises(WarehouseError):  # it still counts on the view, and looks again
+        warehouse.load([record(3, "Second")], 0, 2)
+    warehouse.load([record(1, "First"), record(2, "Third"), record(3, "Second")], 0, 4)
+    assert ids(warehouse) == ["m0", "m1", "m2", "m3"]
+    warehouse.close()
+
+
+def test_a_missing_disk_is_waited_for_and_sets_nothing_aside(tmp_path: Path) -> None:
+    class FullDisk(DuckDbWarehouse):
+        full = True
+
+        def load(self, chunk: list[Record], part: int, following: int):  # type: ignore[no-untyped-def]
+            if self.full:
+                raise WarehouseUnavailable("no room")
+            return super().load(chunk, part, following)
+
+    journal = SqliteJournal(tmp_path / "journal")
+    warehouse = FullDisk(tmp_path / "w.duckdb", threads=1)
+    loader = Loader(journal, warehouse, chunk=10)
+    writer = journal.writer(EVENTS, 0)
+    writer.append([NewBlock(msgspec.msgpack.encode([record(0)]), 1)])
+    writer.close()
+    for _ in range(30):
+        with pytest.raises(WarehouseUnavailable):
+            loader.step()
+    warehouse.full = False
+    loader.step()
+    assert ids(warehouse) == ["m0"]
+    warehouse.close()
+    journal.close()
+
+
+def test_rows_loaded_again_later_are_removed_by_compaction(tmp_path: Path) -> None:
+    now = 1_770_000_000_000_000
+    clock = iter(range(now, now + 100 * HOUR_US, HOUR_US))
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", threads=1, clock=lambda: next(clock))
+    first = [record(n, properties={"n": n}) for n in range(5)]
+    again = [record(n, properties={"n": -n}) for n in (1, 3)]
+    identify = record(9, type="identify", traits={"plan": "free"})
+    warehouse.load([*first, identify], 0, 6)
+    warehouse.load([*again, identify], 0, 9)
+    assert len(ids(warehouse)) == 7
+    assert warehouse.compact() == 5
+    assert ids(warehouse) == [f"m{n}" for n in range(5)]
+    kept = warehouse.query("select n from web.toast_buttered order by n").to_pylist()
+    assert [row["n"] for row in kept] == [0, 1, 2, 3, 4]
+    assert ids(warehouse, "identifies") == ["m9"]
+    assert warehouse.compact() == 0
+    warehouse.close()
+
+
+def test_compaction_is_due_once_a_day(tmp_path: Path) -> None:
+    warehouse = DuckDbWarehouse(":memory:", threads=1, clock=lambda: 25 * HOUR_US)
+    day = 24 * HOUR_US
+    connection = warehouse.connection
+    assert not is_due(connection, HOUR_US, day)
+    assert not is_due(connection, day, day)
+    assert is_due(connection, 25 * HOUR_US, day)
+    warehouse.compact()
+    assert not is_due(connection, 26 * HOUR_US, day)
+    warehouse.close()
+
+
+def test_chunks_grow_with_the_number_of_tables(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, chunk=10)
+    setup.write([record(n, f"Event {n}") for n in range(250)])
+    assert setup.loader.chunk_size() == 10
+    setup.load_all()
+    assert setup.loader.chunk_size() > 10
+    setup.close()
+
+
+def test_caps_of_the_contract(tmp_path: Path) -> None:
+    warehouse = DuckDbWarehouse(":memory:", threads=1)
+    warehouse.load([record(n, f"Event {n}", properties={"n": n}) for n in range(1_001)], 0, 1_001)
+    tables = warehouse.query(
+        "select count(*) as n from information_schema.tables where table_schema = 'web'"
+    ).to_pylist()[0]["n"]
+    assert tables == 1_000 + 1  # and tracks
+    over = warehouse.query("select id, _overflow from web.tracks where _overflow is not null")
+    assert over.to_pylist() == [{"id": "m1000", "_overflow": '{"n":1000}'}]
+    wide = {f"column {n:04d}": n for n in range(1_700)}
+    warehouse.load([record(2_000, "Wide", properties=wide)], 0, 1_002)
+    assert warehouse.query("select * from web.tracks where id = 'm2000'").num_rows == 1
+    warehouse.close()
+
+
+def test_the_1601st_column_goes_to_overflow() -> None:
+    warehouse = DuckDbWarehouse(":memory:", threads=1)
+    wide = {f"column {n:04d}": n for n in range(1_700)}
+    warehouse.load([record(0, "Wide", properties=wide)], 0, 1)
+    (columns,) = warehouse.query(
+        "select count(*) as n from information_schema.columns where table_name = 'wide'"
+    ).to_pylist()
+    assert columns["n"] == 1_601  # with _overflow
+    (row,) = warehouse.query("select _overflow from web.wide").to_pylist()
+    spilled = json.loads(row["_overflow"])
+    assert len(spilled) == 1_700 - (1_600 - 11)
+    assert spilled["column_1699"] == 1_699
+    warehouse.close()
+
+
+def test_the_engine_reads_no_files(tmp_path: Path) -> None:
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb")
+    with pytest.raises(duckdb.Error):
+        warehouse.connection.execute("select * from read_csv('/etc/passwd')").fetchall()
+    warehouse.close()
