@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -84,9 +85,16 @@ class _Role:
 class Engine:
     """Starts the roles, restarts one that dies, and drains them in the order events flow."""
 
-    def __init__(self, settings: Settings, *, say: Callable[[str], None] = log.info) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        say: Callable[[str], None] = log.info,
+        log: int | None = None,
+    ) -> None:
         self._settings = settings
         self._say = say
+        self._log = log
         self._lock = DataFolderLock(settings.run_folder)
         self._roles = [
             *(_Role("collector", number) for number in range(settings.workers)),
@@ -138,6 +146,19 @@ class Engine:
                     child.wait()
         self._lock.release()
 
+    def pause(self, names: tuple[str, ...]) -> None:
+        """Halt roles where they are, so that others can be measured alone."""
+        self._signal(names, signal.SIGSTOP)
+
+    def resume(self, names: tuple[str, ...]) -> None:
+        """Let halted roles go on."""
+        self._signal(names, signal.SIGCONT)
+
+    def _signal(self, names: tuple[str, ...], number: int) -> None:
+        for role in self._roles:
+            if role.name in names and role.child is not None:
+                role.child.send_signal(number)
+
     def processes(self) -> dict[str, int]:
         """Process id by role."""
         return {role.label: role.child.pid for role in self._roles if role.child is not None}
@@ -154,7 +175,9 @@ class Engine:
         command = [sys.executable, "-m", "penstock.roles", role.name, str(role.partition)]
         try:
             role.child = subprocess.Popen(
-                [*command, msgspec.json.encode(settings).decode()], stdin=subprocess.PIPE
+                [*command, msgspec.json.encode(settings).decode()],
+                stdin=subprocess.PIPE,
+                stderr=self._log,
             )
         except OSError as error:
             raise PenstockError(f"can't start {role.label}: {error}") from error
