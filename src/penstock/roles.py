@@ -77,6 +77,7 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
     engine = DuckDbWarehouse(
         settings.warehouse_file,
         memory=settings.warehouse_memory,
+        threads=settings.warehouse_threads or max((os.cpu_count() or 2) // 2, 1),
         warehouse_id=settings.warehouse_id,
         sql_timeout=settings.sql_timeout.total_seconds(),
     )
@@ -95,6 +96,7 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
 
     _loop(stop, step, maintain, pause_s=settings.warehouse_interval.total_seconds())
     server.close()
+    loader.close()
     engine.close()
     journal.close()
 

@@ -113,11 +113,15 @@ class Settings:
         metadata=_help("Shortest time between two loads into the warehouse."),
     )
     warehouse_chunk: int = dataclasses.field(
-        default=40_000,
+        default=60_000,
         metadata=_help("Most events in one load; grows up to four times with many tables."),
     )
     warehouse_memory: str = dataclasses.field(
         default="2GB", metadata=_help("Memory DuckDB may use, in DuckDB's own notation.")
+    )
+    warehouse_threads: int = dataclasses.field(
+        default=0,
+        metadata=_help("Threads DuckDB may use. 0: half of the cores."),
     )
     warehouse_id: str = dataclasses.field(
         default="warehouse",
@@ -207,7 +211,7 @@ def _convert(name: str, value: Any, kind: Any, origin: str) -> Any:
             return Path(value)
         return kind(value)
     except (TypeError, ValueError) as error:
-        wanted = "a duration such as 24h" if kind is timedelta else kind.__name__
+        wanted = {timedelta: "a duration such as 24h", int: "a whole number"}.get(kind, "text")
         raise ConfigurationError(f"{name} ({origin}): {value!r} is not {wanted}") from error
 
 
@@ -227,5 +231,7 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("workers: at least 1")
     if not 0 <= settings.port <= 65535 or not 0 <= settings.console_port <= 65535:
         raise ConfigurationError("port, console_port: between 0 and 65535")
+    if not re.fullmatch(r"\d+(\.\d+)?\s*([KMGT]i?B|%)", settings.warehouse_memory):
+        raise ConfigurationError("warehouse_memory: a size such as 2GB, 512MB or 50%")
     if settings.dedupe_window <= timedelta(0):
         raise ConfigurationError("dedupe_window: longer than zero")

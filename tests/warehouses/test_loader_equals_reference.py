@@ -26,7 +26,7 @@ def check(chunks: list[list[bytes]], **caps: int) -> None:
         loaded = 0
         for chunk in chunks:
             loaded += len(chunk)
-            warehouse.load([record(event) for event in chunk], 0, loaded)
+            warehouse.load(warehouse.prepare([record(event) for event in chunk]), 0, loaded)
             for event in chunk:
                 reference.load("web", event)
         connection = warehouse.connection
@@ -55,7 +55,7 @@ def test_position_and_rows_come_together(position: int) -> None:
     warehouse = DuckDbWarehouse(":memory:")
     event = {"type": "track", "messageId": "m", "event": "A", "userId": "u",
              "receivedAt": "2026-01-01T00:00:00Z", "timestamp": "2026-01-01T00:00:00Z"}  # fmt: skip
-    warehouse.load([record(json.dumps(event).encode())], 3, position)
+    warehouse.load(warehouse.prepare([record(json.dumps(event).encode())]), 3, position)
     assert warehouse.progress()[3].next == position
     assert warehouse.progress()[3].loaded == 1
     warehouse.close()

@@ -14,7 +14,8 @@ from penstock.events.model import Record
 from penstock.journal.contract import EVENTS, NewBlock
 from penstock.journal.sqlite import SqliteJournal
 from penstock.warehouses.compaction import is_due
-from penstock.warehouses.duckdb import DuckDbWarehouse
+from penstock.warehouses.contract import Loaded
+from penstock.warehouses.duckdb import DuckDbWarehouse, Prepared
 from penstock.warehouses.loader import CONSUMER, Loader
 
 HOUR_US = 3_600_000_000
@@ -35,6 +36,10 @@ def poison(number: int) -> Record:
 def ids(warehouse: DuckDbWarehouse, table: str = "tracks") -> list[str]:
     rows = warehouse.query(f"select id from web.{table} order by id")
     return [str(value) for value in rows.column(0).to_pylist()]
+
+
+def load(warehouse: DuckDbWarehouse, events: list[Record], following: int) -> None:
+    warehouse.load(warehouse.prepare(events), 0, following)
 
 
 class Setup:
@@ -63,6 +68,7 @@ class Setup:
         raise AssertionError("still loading")
 
     def close(self) -> None:
+        self.loader.close()
         self.warehouse.close()
         self.journal.close()
 
@@ -109,12 +115,12 @@ def test_an_event_that_cant_be_loaded_is_set_aside_and_stops_nobody(tmp_path: Pa
 
 def test_a_failing_transaction_leaves_nothing_behind(tmp_path: Path) -> None:
     warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", threads=1)
-    warehouse.load([record(0)], 0, 1)
+    load(warehouse, [record(0)], 1)
     with pytest.raises(WarehouseError):
-        warehouse.load([record(1, "New Event", properties={"fresh": 1}), poison(2)], 0, 3)
+        load(warehouse, [record(1, "New Event", properties={"fresh": 1}), poison(2)], 3)
     assert ids(warehouse) == ["m0"]
     assert warehouse.progress()[0].next == 1
-    warehouse.load([record(1, "New Event", properties={"fresh": "now text"})], 0, 2)
+    load(warehouse, [record(1, "New Event", properties={"fresh": "now text"})], 2)
     assert warehouse.query("select fresh from web.new_event").to_pylist() == [{"fresh": "now text"}]
     warehouse.close()
 
@@ -122,15 +128,15 @@ def test_a_failing_transaction_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_write_that_fails_half_way_is_undone(tmp_path: Path) -> None:
     """A user's view in the way of a table makes the engine refuse after it began."""
     warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", threads=1)
-    warehouse.load([record(0, "First")], 0, 1)
+    load(warehouse, [record(0, "First")], 1)
     warehouse.connection.execute("create view web.second as select 1 as x")
     with pytest.raises(WarehouseError):
-        warehouse.load([record(1, "First"), record(2, "Third"), record(3, "Second")], 0, 4)
+        load(warehouse, [record(1, "First"), record(2, "Third"), record(3, "Second")], 4)
     assert ids(warehouse) == ["m0"]
     warehouse.connection.execute("drop view web.second")
     with pytest.raises(WarehouseError):  # it still counts on the view, and looks again
-        warehouse.load([record(3, "Second")], 0, 2)
-    warehouse.load([record(1, "First"), record(2, "Third"), record(3, "Second")], 0, 4)
+        load(warehouse, [record(3, "Second")], 2)
+    load(warehouse, [record(1, "First"), record(2, "Third"), record(3, "Second")], 4)
     assert ids(warehouse) == ["m0", "m1", "m2", "m3"]
     warehouse.close()
 
@@ -139,7 +145,7 @@ def test_a_missing_disk_is_waited_for_and_sets_nothing_aside(tmp_path: Path) -> 
     class FullDisk(DuckDbWarehouse):
         full = True
 
-        def load(self, chunk: list[Record], part: int, following: int):  # type: ignore[no-untyped-def]
+        def load(self, chunk: Prepared, part: int, following: int) -> Loaded:
             if self.full:
                 raise WarehouseUnavailable("no room")
             return super().load(chunk, part, following)
@@ -156,6 +162,7 @@ def test_a_missing_disk_is_waited_for_and_sets_nothing_aside(tmp_path: Path) -> 
     warehouse.full = False
     loader.step()
     assert ids(warehouse) == ["m0"]
+    loader.close()
     warehouse.close()
     journal.close()
 
@@ -167,8 +174,8 @@ def test_rows_loaded_again_later_are_removed_by_compaction(tmp_path: Path) -> No
     first = [record(n, properties={"n": n}) for n in range(5)]
     again = [record(n, properties={"n": -n}) for n in (1, 3)]
     identify = record(9, type="identify", traits={"plan": "free"})
-    warehouse.load([*first, identify], 0, 6)
-    warehouse.load([*again, identify], 0, 9)
+    load(warehouse, [*first, identify], 6)
+    load(warehouse, [*again, identify], 9)
     assert len(ids(warehouse)) == 7
     assert warehouse.compact() == 5
     assert ids(warehouse) == [f"m{n}" for n in range(5)]
@@ -202,7 +209,7 @@ def test_chunks_grow_with_the_number_of_tables(tmp_path: Path) -> None:
 
 def test_caps_of_the_contract(tmp_path: Path) -> None:
     warehouse = DuckDbWarehouse(":memory:", threads=1)
-    warehouse.load([record(n, f"Event {n}", properties={"n": n}) for n in range(1_001)], 0, 1_001)
+    load(warehouse, [record(n, f"Event {n}", properties={"n": n}) for n in range(1_001)], 1_001)
     tables = warehouse.query(
         "select count(*) as n from information_schema.tables where table_schema = 'web'"
     ).to_pylist()[0]["n"]
@@ -210,7 +217,7 @@ def test_caps_of_the_contract(tmp_path: Path) -> None:
     over = warehouse.query("select id, _overflow from web.tracks where _overflow is not null")
     assert over.to_pylist() == [{"id": "m1000", "_overflow": '{"n":1000}'}]
     wide = {f"column {n:04d}": n for n in range(1_700)}
-    warehouse.load([record(2_000, "Wide", properties=wide)], 0, 1_002)
+    load(warehouse, [record(2_000, "Wide", properties=wide)], 1_002)
     assert warehouse.query("select * from web.tracks where id = 'm2000'").num_rows == 1
     warehouse.close()
 
@@ -218,7 +225,7 @@ def test_caps_of_the_contract(tmp_path: Path) -> None:
 def test_the_1601st_column_goes_to_overflow() -> None:
     warehouse = DuckDbWarehouse(":memory:", threads=1)
     wide = {f"column {n:04d}": n for n in range(1_700)}
-    warehouse.load([record(0, "Wide", properties=wide)], 0, 1)
+    load(warehouse, [record(0, "Wide", properties=wide)], 1)
     (columns,) = warehouse.query(
         "select count(*) as n from information_schema.columns where table_name = 'wide'"
     ).to_pylist()

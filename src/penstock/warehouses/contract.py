@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
 from penstock.events.model import Record
 
 __all__ = ["Loaded", "Progress", "Warehouse"]
+
+
+Chunk = TypeVar("Chunk")
+"""What a warehouse makes of events before it loads them."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,23 @@ class Loaded:
     discards: int
 
 
-@runtime_checkable
-class Warehouse(Protocol):
+class Warehouse(Protocol[Chunk]):
     """Typed tables in an engine that has transactions (capability ``atomic_position``)."""
 
     def progress(self) -> dict[int, Progress]:
         """Progress by partition, as it was committed with the last rows."""
 
-    def load(self, chunk: list[Record], part: int, following: int) -> Loaded:
+    def prepare(self, chunk: list[Record]) -> Chunk:
+        """Do what can be done before the chunk before is loaded, in a thread of its own.
+
+        Raises WarehouseError when an event can't be read.
+        """
+
+    def load(self, chunk: Chunk, part: int, following: int) -> Loaded:
         """Load events of one partition in order, and set its position, in one transaction.
 
         Nothing of a chunk is visible unless all of it is. Raises WarehouseError; then nothing
-        was changed and the same chunk, or a part of it, may be given again.
+        was changed, and the same events, or a part of them, may be prepared and given again.
         """
 
     def set_aside(self, record: Record, part: int, following: int, why: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,15 @@ CREATE TABLE IF NOT EXISTS {_OWN}.progress (part INTEGER NOT NULL, next BIGINT N
 {VERSIONS}
 {COMPACTIONS}
 """
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A chunk, read and flattened. It can be loaded once; after a failure prepare it again."""
+
+    events: int
+    filtered: int
+    sources: dict[str, SourceStage]
 
 
 def _now_us() -> int:
@@ -126,23 +136,30 @@ class DuckDbWarehouse:
 
     # Loading --------------------------------------------------------------------------------
 
-    def load(self, chunk: list[Record], part: int, following: int) -> Loaded:
+    def prepare(self, chunk: list[Record]) -> Prepared:
+        """Read and flatten events; may run in another thread while a chunk is loaded."""
+        try:
+            return self._stage(chunk)
+        except Exception as error:
+            raise _translated(f"reading {len(chunk)} events", error) from error
+
+    def load(self, chunk: Prepared, part: int, following: int) -> Loaded:
         """Load events in order, and set the position, in one transaction."""
         tables = discards = 0
+        filtered = chunk.filtered
         try:
-            stages, filtered = self._stage(chunk)
             processed = _timestamp(self._clock())
             self.connection.execute("BEGIN TRANSACTION")
-            for schema, stage in stages.items():
+            for schema, stage in chunk.sources.items():
                 written, dropped = self._load_source(schema, stage, processed)
                 tables += written
                 discards += dropped
-            self._advance(part, following, len(chunk) - filtered, filtered)
+            self._advance(part, following, chunk.events - filtered, filtered)
             self.connection.execute("COMMIT")
         except Exception as error:
             self._roll_back()
-            raise _translated(f"loading {len(chunk)} events", error) from error
-        return Loaded(len(chunk), filtered, tables, discards)
+            raise _translated(f"loading {chunk.events} events", error) from error
+        return Loaded(chunk.events, filtered, tables, discards)
 
     def set_aside(self, record: Record, part: int, following: int, why: str) -> None:
         """Put an event that can't be loaded into ``discards``, whole, and move past it."""
@@ -176,7 +193,7 @@ class DuckDbWarehouse:
         except duckdb.Error as error:
             log.debug("rolling back: %s", error)
 
-    def _stage(self, chunk: list[Record]) -> tuple[dict[str, SourceStage], int]:
+    def _stage(self, chunk: list[Record]) -> Prepared:
         stages: dict[str, SourceStage] = {}
         filtered = 0
         for sequence, record in enumerate(chunk):
@@ -186,16 +203,16 @@ class DuckDbWarehouse:
                 continue
             stage = stages.get(record.source)
             if stage is None:
-                tables = self._catalog.get(record.source, {})
-                own = [table for table in tables if table not in SYSTEM_TABLES]
-                stage = stages[record.source] = SourceStage(own, self._max_tables)
+                known = frozenset(self._catalog.get(record.source, ()))
+                stage = stages[record.source] = SourceStage(known)
             stage.add(sequence, event)
-        return stages, filtered
+        return Prepared(len(chunk), filtered, stages)
 
     def _load_source(self, schema: str, stage: SourceStage, now: str) -> tuple[int, int]:
         known = self._catalog.setdefault(schema, {})
         writer = SchemaWriter(self.connection, schema, known, now)
-        plans = plan_source(stage, known.get, self._max_columns)
+        room = self._max_tables - sum(table not in SYSTEM_TABLES for table in known)
+        plans = plan_source(stage, known.get, room, self._max_columns)
         merges = [
             merge(
                 table,

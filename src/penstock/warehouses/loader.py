@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -19,19 +22,33 @@ _MANY_TABLES = 100
 _decode = msgspec.msgpack.Decoder(list[Record]).decode
 
 
-class Loader:
+Chunk = TypeVar("Chunk")
+
+
+@dataclass(frozen=True)
+class _Next(Generic[Chunk]):
+    """Events read from the journal, and prepared unless they can't be."""
+
+    part: int
+    following: int
+    records: list[Record]
+    chunk: Chunk | None
+    error: WarehouseError | None
+
+
+class Loader(Generic[Chunk]):
     """Loads what is new, in chunks that grow with the number of tables.
 
     A chunk has at most ``chunk`` events; when the one before wrote many tables, up to four times
-    as many, because each table costs about the same however few rows it gets. The position is
-    committed by the warehouse together with the rows; the journal is told afterwards, for
-    retention only.
+    as many, because each table costs about the same however few rows it gets. While a chunk is
+    loaded the next one is read and prepared in a thread. The position is committed by the
+    warehouse together with the rows; the journal is told afterwards, for retention only.
 
     A chunk that the warehouse refuses is tried again at half the size, and so on; a single event
     that it refuses is set aside, so that one odd event never stops the others.
     """
 
-    def __init__(self, journal: Journal, warehouse: Warehouse, *, chunk: int) -> None:
+    def __init__(self, journal: Journal, warehouse: Warehouse[Chunk], *, chunk: int) -> None:
         self._journal = journal
         self._warehouse = warehouse
         self._chunk = chunk
@@ -39,15 +56,37 @@ class Loader:
         """Most events of the next chunk while one is being refused; 0 otherwise."""
         self._tables = 0
         self._positions = {part: progress.next for part, progress in warehouse.progress().items()}
+        self._ahead: Future[_Next[Chunk] | None] | None = None
+        self._reader = ThreadPoolExecutor(1, "reader")
 
     def step(self) -> Loaded | None:
         """Load one chunk of the first partition that has news; None when there is none.
 
         Raises WarehouseError; the next call reads the same events again.
         """
+        ahead, self._ahead = self._ahead, None
+        following = ahead.result() if ahead is not None else self._read(dict(self._positions))
+        if following is None:
+            return None
+        positions = {**self._positions, following.part: following.following}
+        reading = self._reader.submit(self._read, positions)
+        try:
+            loaded = self._load(following)
+        except BaseException:
+            reading.cancel()
+            wait([reading])
+            raise
+        self._journal.commit(CONSUMER, EVENTS, following.part, following.following)
+        self._tables = loaded.tables
+        self._ahead = reading
+        return loaded
+
+    def _read(self, positions: dict[int, int]) -> _Next[Chunk] | None:
+        """The next chunk of the first partition that has news."""
+        limit = self._limit or self.chunk_size()
         for part in self._journal.partitions(EVENTS):
-            position = self._positions.get(part, 0)
-            reading = self._journal.read(EVENTS, part, position, self._limit or self.chunk_size())
+            position = positions.get(part, 0)
+            reading = self._journal.read(EVENTS, part, position, limit)
             for gap in reading.gaps:
                 log.error(
                     "events %d to %d of partition %d can't be read (%s); they are missing in the "
@@ -55,34 +94,44 @@ class Loader:
                 )  # fmt: skip
             if reading.next == position:
                 continue
-            loaded = self._load(_records(reading, position), part, reading.next)
-            self._journal.commit(CONSUMER, EVENTS, part, self._positions[part])
-            self._tables = loaded.tables
-            return loaded
+            records = _records(reading, position)
+            following = reading.next
+            if self._limit and len(records) > self._limit:
+                following -= len(records) - self._limit
+                records = records[: self._limit]
+            try:
+                prepared = self._warehouse.prepare(records)
+            except WarehouseError as error:
+                return _Next(part, following, records, None, error)
+            return _Next(part, following, records, prepared, None)
         return None
 
-    def _load(self, records: list[Record], part: int, following: int) -> Loaded:
-        if self._limit and len(records) > self._limit:
-            following -= len(records) - self._limit
-            records = records[: self._limit]
+    def _load(self, ready: _Next[Chunk]) -> Loaded:
         try:
-            loaded = self._warehouse.load(records, part, following)
+            if ready.chunk is None:
+                raise ready.error or WarehouseError("nothing was prepared")
+            loaded = self._warehouse.load(ready.chunk, ready.part, ready.following)
         except (WarehouseUnavailable, WarehouseInvalid):
             raise
         except WarehouseError as error:
-            if len(records) > 1:
-                self._limit = len(records) // 2
+            if len(ready.records) > 1:
+                self._limit = len(ready.records) // 2
                 raise
-            log.error("event %s can't be loaded: %s", records[0].message_id, error)
-            self._warehouse.set_aside(records[0], part, following, str(error))
+            record = ready.records[0]
+            log.error("event %s can't be loaded: %s", record.message_id, error)
+            self._warehouse.set_aside(record, ready.part, ready.following, str(error))
             loaded = Loaded(1, 0, 1, 1)
         self._limit = self._limit * 2 if self._limit < self._chunk // 2 else 0
-        self._positions[part] = following
+        self._positions[ready.part] = ready.following
         return loaded
 
     def chunk_size(self) -> int:
         """Most events of the next chunk."""
         return self._chunk * min(1 + self._tables // _MANY_TABLES, 4)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._reader.shutdown(wait=True, cancel_futures=True)
 
 
 def _records(reading: Reading, position: int) -> list[Record]:

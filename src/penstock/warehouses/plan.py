@@ -83,12 +83,19 @@ def new_plan(table: str, known: TableTypes | None, standard: TableTypes) -> Tabl
 
 
 def plan_source(
-    stage: SourceStage, known: Known, max_columns: int = MAX_COLUMNS
+    stage: SourceStage, known: Known, room: int, max_columns: int = MAX_COLUMNS
 ) -> list[TablePlan]:
-    """Plans for every table of a source but ``users``, ``accounts`` and ``discards``."""
+    """Plans for every table of a source but ``users``, ``accounts`` and ``discards``.
+
+    ``room`` is how many event tables may still be created; events beyond it are in ``tracks``.
+    """
     plans = []
     parts = []
     for part in stage.tracks.values():
+        if part.own_table and known(part.table) is None:
+            if room <= 0:
+                part = part.without_table()
+            room -= 1
         standard = _standard_arrays(part)
         parts.append((part, standard))
         if part.own_table:

@@ -6,7 +6,7 @@ This is the innermost loop of loading: each value of each event passes ``_flatte
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -171,6 +171,8 @@ class TableStage:
         self.collisions: list[tuple[int, str, Any]] = []
         """(row, column, value that lost)."""
         self.overflow: dict[int, dict[str, Any]] = {}
+        self.kept: list[tuple[int, tuple[Any, ...], LoadedEvent]] | None = None
+        """What was added, while it is not certain that there is room for the table."""
         self._discarded: list[Column] = []
         self._reserved = _RESERVED_ALWAYS | set(EXTRA_COLUMNS[call])
         self._context = _Level(())
@@ -248,6 +250,15 @@ class TableStage:
             known = self.columns[name] = Column(name, raw, "", context)
         return known
 
+    def without_table(self) -> TableStage:
+        """The same rows for ``tracks`` alone, their properties as they were sent."""
+        stage = TableStage(self.table, self.call, own_table=False)
+        for row, (sequence, standard, event) in enumerate(self.kept or ()):
+            stage.add(sequence, standard, event)
+            if event.properties:
+                stage.overflow[row] = event.properties
+        return stage
+
     def discards(self) -> Iterable[Discard]:
         """What has no column: unnameable, reserved and lost in collisions."""
         table = self.discard_table
@@ -296,11 +307,10 @@ class Mention:
 class SourceStage:
     """The events of one source in this chunk."""
 
-    def __init__(self, known_tables: Iterable[str], max_event_tables: int) -> None:
-        self._known = set(known_tables)
-        self._room = max_event_tables - len(self._known)
+    def __init__(self, known_tables: Container[str]) -> None:
+        self._known = known_tables
         self.tracks: dict[str, TableStage] = {}
-        """Track calls by table; the keys of those without a table begin with a space."""
+        """Track calls by table, in the order of their first events; "" for unnameable ones."""
         self.calls: dict[str, TableStage] = {}
         """The other calls, by table."""
         self.mentions: dict[str, list[Mention]] = {"users": [], "accounts": []}
@@ -346,26 +356,19 @@ class SourceStage:
         stage = self._by_event.get(name)
         if stage is None:
             stage = self._by_event[name] = self._track_stage(name)
-        shown = stage.table or None
-        if stage.own_table or stage.unnameable:
-            stage.add(sequence, (*base, shown, name), event, event.properties)
-            return
-        row = len(stage.standard)
-        stage.add(sequence, (*base, shown, name), event)
-        if event.properties:
-            stage.overflow[row] = event.properties
+        standard = (*base, stage.table or None, name)
+        stage.add(sequence, standard, event, event.properties)
+        if stage.kept is not None:
+            stage.kept.append((sequence, standard, event))
 
     def _track_stage(self, name: str) -> TableStage:
         table = event_table(name)
-        if not table:
-            key, stage = " ", TableStage("", "track", own_table=False)
-        elif table in self._known or table in self.tracks or self._room > 0:
-            if table not in self._known and table not in self.tracks:
-                self._room -= 1
-            key, stage = table, TableStage(table, "track")
-        else:
-            key, stage = f" {table}", TableStage(table, "track", own_table=False)
-        return self.tracks.setdefault(key, stage)
+        stage = self.tracks.get(table)
+        if stage is None:
+            stage = self.tracks[table] = TableStage(table, "track", own_table=bool(table))
+            if table and table not in self._known:
+                stage.kept = []
+        return stage
 
     def _mention(self, table: str, key: str, sequence: int, event: LoadedEvent) -> None:
         values: dict[str, Any] = {}
