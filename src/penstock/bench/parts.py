@@ -16,7 +16,7 @@ from penstock.events.model import Record, Source
 from penstock.ingest.accept import Acceptor, Request
 from penstock.journal.contract import NewBlock
 from penstock.journal.sqlite import SqliteJournal
-from penstock.process.dedupe import DedupeIndex
+from penstock.process.dedupe import DedupeIndex, keyed
 from penstock.process.worker import ProcessWorker
 from penstock.warehouses.duckdb import DuckDbWarehouse
 
@@ -95,12 +95,10 @@ def _prefill(index: DedupeIndex, keys: int, say: Callable[[str], None]) -> None:
     newest = 1_770_000_000_000_000
     step = 20_000
     for start in range(0, keys, step):
-        made = [
-            Record("fill", os.urandom(8).hex(), newest - window_us + (start + n) * window_us // keys,
-                   b"")
-            for n in range(min(step, keys - start))
-        ]  # fmt: skip
-        index.add(made, 0)
+        count = min(step, keys - start)
+        times = (newest - window_us + (start + n) * window_us // keys for n in range(count))
+        made = [Record("fill", os.urandom(8).hex(), received, b"") for received in times]
+        index.add(keyed(made), 0)
         if start % (step * 50) == 0:
             say(f"dedupe index: {start:,} of {keys:,} keys")
 
@@ -114,10 +112,10 @@ def load_rate(folder: Path, tables: int, chunks: int) -> float:
     file = folder / f"load-{tables}.duckdb"
     warehouse = DuckDbWarehouse(file, threads=1)
     made = [records(tables, n * size, size) for n in range(chunks + 1)]
-    warehouse.load(made[0], 0, 1)
+    warehouse.load(warehouse.prepare(made[0]), 0, 1)
     began = time.perf_counter()
     for number, chunk in enumerate(made[1:]):
-        warehouse.load(chunk, 0, number + 2)
+        warehouse.load(warehouse.prepare(chunk), 0, number + 2)
     spent = time.perf_counter() - began
     warehouse.close()
     file.unlink()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -49,18 +51,12 @@ class EndToEnd:
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[Engine, Settings]]:
     """A fresh engine with one source, its log in the folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(data=folder, host="127.0.0.1", port=port)
-    workspace = Workspace(folder / "state.sqlite")
-    workspace.put_sources([Source("bench", "Bench", "server", write_keys=(_KEY,))])
-    workspace.close()
+    settings = _settings(folder)
     log = os.open(folder / "engine.log", os.O_CREAT | os.O_WRONLY, 0o600)
     engine = Engine(settings, say=lambda _: None, log=log)
     engine.start()
     try:
-        _wait_for_port(port)
+        _wait_for_port(settings.port)
         _loaded(settings)
         yield engine, settings
     finally:
@@ -180,8 +176,13 @@ def freshness(folder: Path, per_second: int, seconds: float) -> tuple[float, flo
 
 
 def at_rest(folder: Path) -> dict[str, float]:
-    """Memory in MB of every process, a few seconds after the first events."""
-    with running(folder) as (engine, settings):
+    """Memory in MB of every process of ``penstock up``, a few seconds after some events."""
+    settings = _settings(folder)
+    command = [sys.executable, "-m", "penstock", "up", "--data", str(folder), "--port"]
+    with (folder / "up.log").open("wb") as log:
+        up = subprocess.Popen([*command, str(settings.port)], stdout=log, stderr=log)
+    try:
+        _wait_for_port(settings.port)
         cut = templates(_TABLES)
         flood = Flood(
             settings.port, "/v1/batch", _KEY,
@@ -192,7 +193,28 @@ def at_rest(folder: Path) -> dict[str, float]:
         while _loaded(settings) < flood.accepted:
             time.sleep(0.1)
         time.sleep(3)
-        return {label: memory_mb(pid) for label, pid in engine.processes().items()}
+        tasks = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text(encoding="ascii")
+        pids = {"supervisor": up.pid} | {_role(int(pid)): int(pid) for pid in tasks.split()}
+        return {label: memory_mb(pid) for label, pid in pids.items()}
+    finally:
+        up.terminate()
+        up.wait()
+
+
+def _role(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return words[words.index(b"penstock.roles") + 1].decode()
+
+
+def _settings(folder: Path) -> Settings:
+    """Settings with a free port, and a workspace with one source."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    workspace = Workspace(folder / "state.sqlite")
+    workspace.put_sources([Source("bench", "Bench", "server", write_keys=(_KEY,))])
+    workspace.close()
+    return Settings(data=folder, host="127.0.0.1", port=port)
 
 
 class _Progress:

@@ -6,8 +6,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,26 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from penstock.bench.events import single_body, templates
-from penstock.bench.limits import append_limit, parse_limit
-from penstock.bench.parts import accept_rate, append_rate, load_rate, process_rate, sample_block
-from penstock.bench.system import accepting, at_rest, end_to_end, freshness
 from penstock.cli.options import JsonOption
 
 __all__ = ["bench"]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    name: str
-    value: float
-    unit: str
-    target: str = ""
-    limit: str = ""
-    ratio: float | None = None
-    note: str = ""
 
 
 def bench(
@@ -55,9 +37,14 @@ def bench(
 
     Example: penstock bench --sustain 300 --keys 50000000
     """
-    say = Console(stderr=True).print
+    from penstock.bench.suite import Suite
+
+    progress = Console(stderr=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="penstock-bench-") as name:
-        figures = _measure(Path(name), seconds, sustain, keys, only, lambda text: say(text))
+        suite = Suite(
+            Path(name), seconds=seconds, sustain=sustain, keys=keys, only=only, say=progress.print
+        )
+        figures = suite.run()
     facts = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
@@ -85,59 +72,3 @@ def _processor() -> str:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or "unknown processor"
-
-
-def _measure(
-    folder: Path, seconds: float, sustain: float, keys: int, only: str,
-    say: Callable[[str], None],
-) -> list[Figure]:  # fmt: skip
-    figures: list[Figure] = []
-    cut = templates(60)
-    parse = parse_limit([single_body(cut, n, "m") for n in range(500)], min(seconds, 3))
-    append = append_limit(folder, *sample_block(), min(seconds, 3))
-    figures.append(Figure("limit: orjson parse", parse, "events/s"))
-    figures.append(Figure("limit: append + fdatasync", append, "events/s"))
-
-    def sub() -> Path:
-        return Path(tempfile.mkdtemp(dir=folder))
-
-    def add(name: str, target: str, limit: str, measure: Callable[[], float]) -> None:
-        if only not in name:
-            return
-        say(f"measuring: {name}")
-        value = measure()
-        against = parse if limit == "orjson parse" else append
-        figures.append(Figure(name, value, "events/s", target, limit, value / against))
-
-    add("decode, stamp, encode", "", "orjson parse", lambda: accept_rate(seconds))
-    add("journal append", "", "append + fdatasync", lambda: append_rate(sub(), seconds))
-    add("single accepts per core", "15,000", "orjson parse",
-        lambda: accepting(sub(), batch=1, connections=128, seconds=seconds).per_core)  # fmt: skip
-    add("batched accepts per core", "150,000", "orjson parse",
-        lambda: accepting(sub(), batch=100, connections=16, seconds=seconds).per_core)  # fmt: skip
-    add(f"process, {keys / 1e6:g} M keys", "", "append + fdatasync",
-        lambda: process_rate(sub(), keys, 200_000, say))  # fmt: skip
-    add("load, 60 tables", "", "orjson parse", lambda: load_rate(sub(), 60, 3))
-    add("load, 500 tables", "", "orjson parse", lambda: load_rate(sub(), 500, 2))
-    if only in "end to end":
-        say("measuring: end to end")
-        whole = end_to_end(sub(), sustain)
-        note = f"{whole.seconds:.0f} s"
-        figures.append(Figure("end to end", whole.rate, "events/s", "30,000", "orjson parse",
-                              whole.rate / parse, note))  # fmt: skip
-        figures += [
-            Figure(f"memory of {label}", samples[-1], "MB", "flat",
-                   note=f"from {samples[0]:.0f}, most {max(samples):.0f}")
-            for label, samples in whole.memory_mb.items()
-        ]  # fmt: skip
-    if only in "freshness":
-        say("measuring: freshness")
-        median, late = freshness(sub(), 10_000, max(seconds, 20))
-        figures.append(Figure("freshness p50 at 10 K/s", median, "s", "< 2"))
-        figures.append(Figure("freshness p99 at 10 K/s", late, "s"))
-    if only in "at rest":
-        say("measuring: memory at rest")
-        rest = at_rest(sub())
-        note = ", ".join(f"{label} {mb:.0f}" for label, mb in rest.items())
-        figures.append(Figure("at rest, all roles", sum(rest.values()), "MB", "< 300", note=note))
-    return figures

@@ -1,0 +1,139 @@
+"""All measurements, one after the other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.bench.events import single_body, templates
+from penstock.bench.limits import append_limit, parse_limit
+from penstock.bench.parts import accept_rate, append_rate, load_rate, process_rate, sample_block
+from penstock.bench.system import accepting, at_rest, end_to_end, freshness
+
+__all__ = ["Figure", "Suite"]
+
+PARSE = "orjson parse"
+APPEND = "append + fdatasync"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement."""
+
+    name: str
+    value: float
+    unit: str
+    target: str = ""
+    limit: str = ""
+    """Which limit ``ratio`` is to."""
+    ratio: float | None = None
+    note: str = ""
+
+
+class Suite:
+    """Measures what ``only`` selects, in a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seconds: float,
+        sustain: float,
+        keys: int,
+        only: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._sustain = sustain
+        self._keys = keys
+        self._only = only
+        self._say = say
+        self._figures: list[Figure] = []
+        self._limits: dict[str, float] = {}
+
+    def run(self) -> list[Figure]:
+        """The limits of this machine, then everything as a ratio to them."""
+        cut = templates(60)
+        short = min(self._seconds, 3)
+        self._limits[PARSE] = parse_limit([single_body(cut, n, "m") for n in range(500)], short)
+        self._limits[APPEND] = append_limit(self._folder, *sample_block(), short)
+        for name, value in self._limits.items():
+            self._figures.append(Figure(f"limit: {name}", value, "events/s"))
+        self._parts()
+        self._system()
+        return self._figures
+
+    def _parts(self) -> None:
+        seconds, keys = self._seconds, self._keys
+        self._add("decode, stamp, encode", PARSE, lambda _: accept_rate(seconds))
+        self._add("journal append", APPEND, lambda folder: append_rate(folder, seconds))
+        self._add(
+            f"process, {keys / 1e6:g} M keys known",
+            APPEND,
+            lambda folder: process_rate(folder, keys, 200_000, self._say),
+        )
+        self._add("load, 60 tables", PARSE, lambda folder: load_rate(folder, 60, 3))
+        self._add("load, 500 tables", PARSE, lambda folder: load_rate(folder, 500, 2))
+
+    def _system(self) -> None:
+        seconds = self._seconds
+        self._add(
+            "single accepts per core",
+            PARSE,
+            lambda folder: accepting(folder, batch=1, connections=128, seconds=seconds).per_core,
+            target="15,000",
+        )
+        self._add(
+            "batched accepts per core",
+            PARSE,
+            lambda folder: accepting(folder, batch=100, connections=16, seconds=seconds).per_core,
+            target="150,000",
+        )
+        if self._wanted("end to end"):
+            self._end_to_end()
+        if self._wanted("freshness"):
+            median, late = freshness(self._sub(), 10_000, max(seconds, 20))
+            self._figures.append(Figure("freshness p50 at 10 K/s", median, "s", "< 2"))
+            self._figures.append(Figure("freshness p99 at 10 K/s", late, "s"))
+        if self._wanted("memory at rest"):
+            rest = at_rest(self._sub())
+            note = ", ".join(f"{label} {mb:.0f}" for label, mb in rest.items())
+            total = sum(rest.values())
+            self._figures.append(Figure("memory at rest", total, "MB", "< 300", note=note))
+
+    def _end_to_end(self) -> None:
+        whole = end_to_end(self._sub(), self._sustain)
+        ratio = whole.rate / self._limits[PARSE]
+        name = f"end to end, {whole.seconds:.0f} s"
+        self._figures.append(Figure(name, whole.rate, "events/s", "30,000", PARSE, ratio))
+        for label, samples in whole.memory_mb.items():
+            third = len(samples) // 3
+            note = f"by thirds: {', '.join(f'{max(p):.0f}' for p in _thirds(samples, third))}"
+            self._figures.append(Figure(f"memory, {label}", max(samples), "MB", "flat", note=note))
+
+    def _add(
+        self, name: str, limit: str, measure: Callable[[Path], float], *, target: str = ""
+    ) -> None:
+        if not self._wanted(name):
+            return
+        value = measure(self._sub())
+        ratio = value / self._limits[limit]
+        self._figures.append(Figure(name, value, "events/s", target, limit, ratio))
+
+    def _wanted(self, name: str) -> bool:
+        if self._only not in name:
+            return False
+        self._say(f"measuring: {name}")
+        return True
+
+    def _sub(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+
+def _thirds(samples: list[float], third: int) -> list[list[float]]:
+    if not third:
+        return [samples]
+    return [samples[:third], samples[third : 2 * third], samples[2 * third :]]
