@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from penstock.cli.options import DataOption
+from penstock.cli.options import DataOption, command_line
 from penstock.cli.up import local_url, started, stop_on_signal, wait_ready
 from penstock.cli.warehouse import run_query
 from penstock.demo import TABLES, Simulation, compare, render, send, simulate
+from penstock.engine import is_running
 from penstock.errors import DemoError
 from penstock.events.model import Source
 from penstock.settings import Settings, load_settings
@@ -24,6 +27,8 @@ from penstock.workspace.store import Workspace
 __all__ = ["demo"]
 
 _KEY = "toast-web-key"
+_FOLDER = Path("penstock-demo")
+_MARK = "demo"
 _PATIENCE_S = 300.0
 
 
@@ -46,17 +51,12 @@ def demo(
 
     Example: penstock demo --no-serve --seed 7 --scale 3
     """
-    settings = load_settings({"data": data, "port": port})
-    if (settings.data / "journal").exists():
-        raise DemoError(
-            f"{settings.data} holds data already; the demo wants a folder of its own: "
-            "penstock demo --data FOLDER"
-        )
+    settings = load_settings({"data": data or _FOLDER, "port": port})
+    _own_folder(settings)
     console = Console()
     day = (as_of or datetime.now(UTC)).date()
     simulation = simulate(seed, scale, as_of=day)
     stop = stop_on_signal()
-    settings.data.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(settings.data / "state.sqlite")
     workspace.put_sources(
         [Source("toastmates", "Toastmates web shop", "browser", write_keys=(_KEY,))]
@@ -85,6 +85,21 @@ def demo(
         _invite(console, settings)
         while not stop.wait(0.25):
             engine.watch()
+
+
+def _own_folder(settings: Settings) -> None:
+    """A fresh folder; one that an earlier demo left is emptied, any other is left alone."""
+    mark = settings.data / _MARK
+    if mark.exists():
+        if is_running(settings):
+            raise DemoError(f"a demo runs in {settings.data} already; stop it with Ctrl-C there")
+        shutil.rmtree(settings.data)
+    elif settings.data.exists() and any(settings.data.iterdir()):
+        raise DemoError(
+            f"{settings.data} is not a demo's; give an empty folder: penstock demo --data FOLDER"
+        )
+    settings.data.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def _play(settings: Settings, simulation: Simulation, console: Console) -> None:
@@ -118,12 +133,15 @@ def _watch(settings: Settings, total: int, done: threading.Event, show: Any) -> 
 
 
 def _invite(console: Console, settings: Settings) -> None:
+    url = local_url(settings)
+    query = command_line(
+        'sql "select event_text, count(*) n from toastmates.tracks group by 1 order by 2 desc"',
+        settings,
+    )
+    event = '{"event":"Toast Buttered","userId":"u1"}'
     console.print(
-        f"\nPenstock stays up: {local_url(settings)}   data: {settings.data}\n"
-        f"  curl {local_url(settings)}/v1/track -u {_KEY}: "
-        '-d \'{"event":"Toast Buttered","userId":"u1"}\'\n'
-        f"  penstock sql 'select event_text, count(*) from toastmates.tracks group by 1' "
-        f"--data {settings.data}\nCtrl-C stops.",
+        f"\nPenstock stays up: {url}   data: {settings.data}\n\n"
+        f"  curl {url}/v1/track -u {_KEY}: -d '{event}'\n  {query}\n\nCtrl-C stops.",
         markup=False,
         highlight=False,
         soft_wrap=True,

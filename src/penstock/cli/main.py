@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from penstock import __version__
 from penstock.cli.bench import bench
@@ -25,10 +27,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Collect events from any Segment SDK, keep them durably, query them in a warehouse.",
+    help="""Collect events from any Segment SDK, keep them durably, query them with SQL.
+
+    Example: penstock up
+    """,
 )
-for command in (up, demo, apply, export, sql, status, bench):
-    app.command()(command)
+for command, summary in (
+    (up, "Collect events and load them, until Ctrl-C."),
+    (demo, "Play the toast shop of the guides and print its figures."),
+    (apply, "Make the workspace what a file says."),
+    (export, "Print the workspace as a file that `apply` reads."),
+    (sql, "Query the warehouse with SQL, read-only."),
+    (status, "Show what came in, what was refused and what waits."),
+    (bench, "Measure how fast this machine collects and loads."),
+):
+    app.command(short_help=summary)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -54,10 +67,21 @@ def main() -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="penstock")
     except PenstockError as error:
-        typer.echo(f"penstock: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except DBAPIError as error:
+        _fail(f"the state store (state.sqlite in the data folder): {error.orig}")
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"penstock: {message}", err=True)
+    sys.exit(1)

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from types import FrameType
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.options import DataOption
+from penstock.cli.options import DataOption, command_line
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
@@ -34,6 +35,9 @@ def up(
     workers: Annotated[int | None, typer.Option(help="Collector processes.")] = None,
 ) -> None:
     """Collect events and load them into the warehouse, until Ctrl-C.
+
+    The first start creates a source and prints a curl line that sends an event to it. Every other
+    setting is given as PENSTOCK_<NAME> or in penstock.toml.
 
     Example: penstock up --data ./penstock-data --port 8080
     """
@@ -57,8 +61,12 @@ class started:  # noqa: N801 - reads as a statement
 
     def __init__(self, settings: Settings) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
-        _check_port(settings)
         self._engine = Engine(settings, say=lambda line: typer.echo(line, err=True))
+        try:
+            _check_port(settings)
+        except ConfigurationError:
+            self._engine.stop()
+            raise
 
     def __enter__(self) -> Engine:
         self._engine.start()
@@ -69,16 +77,28 @@ class started:  # noqa: N801 - reads as a statement
 
 
 def _check_port(settings: Settings) -> None:
-    """A port that is taken is told at once, not by a process that dies."""
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"can't listen on {settings.host}:{settings.port} ({error.strerror}); "
-                "choose another with --port"
-            ) from error
+    """A port that is taken is told at once, not by a process that dies.
+
+    A collector of an engine that was killed a moment ago may still be closing it.
+    """
+    if settings.port == 0:
+        raise ConfigurationError("port 0: name the port to listen on with --port")
+    deadline = time.monotonic() + 3
+    while True:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as error:
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    continue
+                raise ConfigurationError(
+                    f"can't listen on {settings.host}:{settings.port} ({error.strerror}); "
+                    "choose others with --host and --port"
+                ) from error
+        return
 
 
 def first_source(settings: Settings) -> Source:
@@ -94,7 +114,8 @@ def first_source(settings: Settings) -> Source:
 
 def local_url(settings: Settings) -> str:
     """Address of the collector from this machine."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "") else settings.host
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.port}"
 
 
@@ -110,16 +131,18 @@ def wait_ready(settings: Settings, engine: Engine, stop: threading.Event) -> boo
 
 
 def _greet(settings: Settings, source: Source) -> None:
-    url = settings.public_url or local_url(settings)
+    """What to paste next; no line of ours is wider than 80 columns."""
+    url = settings.public_url.rstrip("/") or local_url(settings)
     key = source.write_keys[0] if source.write_keys else ""
     body = '{"event":"Toast Buttered","userId":"u1","properties":{"slices":2}}'
     typer.echo(
         f"Penstock is up: {url}   data: {settings.data}\n\n"
-        f"Send an event (source {source.slug}, write key {key}):\n\n"
-        f"  curl {url}/v1/track -u {key}: -H 'Content-Type: application/json' \\\n"
+        f"Send an event to source {source.slug}:\n\n"
+        f"  curl {url}/v1/track -u {key}: \\\n"
         f"    -d '{body}'\n\n"
         "Query it a second later:\n\n"
-        f"  penstock sql 'select * from {source.slug}.toast_buttered' --data {settings.data}\n\n"
+        f"  {command_line('sql', settings)} \\\n"
+        f"    'select user_id, slices, received_at from {source.slug}.toast_buttered'\n\n"
         "Ctrl-C stops."
     )
     sys.stdout.flush()

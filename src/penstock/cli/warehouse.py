@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from penstock.cli.options import command_line
 from penstock.engine import DataFolderLock, is_running
 from penstock.errors import EngineUnreachable, WarehouseError
 from penstock.settings import Settings
@@ -26,8 +27,8 @@ def run_query(settings: Settings, sql: str, dialect: str | None = None) -> pa.Ta
         return _ask(settings, sql, dialect)
     if not settings.warehouse_file.exists():
         raise WarehouseError(
-            f"no warehouse in {settings.data}: start `penstock up` first, or name the folder "
-            "with --data"
+            f"no warehouse in {settings.data}: start `{command_line('up', settings)}` first, or "
+            "name the folder with --data"
         )
     from penstock.warehouses.duckdb import DuckDbWarehouse
 
