@@ -44,10 +44,10 @@ class DemoTable:
 
 
 _FIGURES = (
-    Column("store_visits", "Store visits"),
-    Column("product_views", "Product views"),
-    Column("orders_completed", "Orders completed"),
-    Column("total_revenue", "Total revenue", "money"),
+    Column("store_visits", "Visits"),
+    Column("product_views", "Views"),
+    Column("orders_completed", "Orders"),
+    Column("total_revenue", "Revenue", "money"),
 )
 
 TABLES = (
@@ -63,9 +63,9 @@ TABLES = (
         "roi",
         (
             Column("campaign", "Campaign", "text"),
-            Column("person_cost", "Person cost", "money"),
-            Column("media_cost", "Media cost", "money"),
-            Column("total_cost", "Total cost", "money"),
+            Column("person_cost", "Person", "money"),
+            Column("media_cost", "Media", "money"),
+            Column("total_cost", "Cost", "money"),
             Column("revenue", "Revenue", "money"),
             Column("roi_percent", "ROI", "percent"),
         ),

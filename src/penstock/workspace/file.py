@@ -23,6 +23,7 @@ SECTIONS = (
 )  # fmt: skip
 SLUG = re.compile(r"[a-z][a-z0-9_]{0,62}")
 RESERVED_SLUGS = frozenset({"penstock", "profiles", "main", "information_schema", "pg_catalog"})
+WRITE_KEY = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 SOURCE_TYPES = ("browser", "server", "mobile", "webhook", "cloud")
 
 
@@ -49,13 +50,29 @@ class Change:
         return f"{mark} {self.kind}.{self.slug} {self.detail}".rstrip()
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not a silent choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping; raises yaml.YAMLError for a repeated key."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def load(file: Path) -> list[Source]:
     """The sources that a workspace file describes.
 
     Raises ConfigurationError with the place in the file and what to write instead.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigurationError(f"can't read {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -66,7 +83,8 @@ def load(file: Path) -> list[Source]:
         raise ConfigurationError(f"{file}: expected sections such as `sources:` at the top")
     for section in content:
         if section not in SECTIONS:
-            raise ConfigurationError(f"{file}: unknown section {section!r}")
+            known = ", ".join(SECTIONS)
+            raise ConfigurationError(f"{file}: unknown section {section!r}; one of {known}")
         if section != "sources" and content[section]:
             raise ConfigurationError(f"{file}: section {section!r} is not supported yet")
     sources = content.get("sources") or {}
@@ -85,11 +103,17 @@ def _source(file: Path, slug: Any, fields: Any) -> Source:
     try:
         read = msgspec.convert(_with_secrets(place, fields or {}), _SourceFields)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{place}: {error}") from error
+        hint = "; write_keys is a list, such as [key-1]" if "write_keys" in str(error) else ""
+        raise ConfigurationError(f"{place}: {error}{hint}") from error
     if read.type not in SOURCE_TYPES:
         raise ConfigurationError(f"{place}: type must be one of {', '.join(SOURCE_TYPES)}")
-    if any(not key for key in read.write_keys):
-        raise ConfigurationError(f"{place}: a write key must not be empty")
+    for key in read.write_keys:
+        if not WRITE_KEY.fullmatch(key):
+            raise ConfigurationError(
+                f"{place}: write key {key!r}: use letters, digits, and - _ . ~ only"
+            )
+    if len(set(read.write_keys)) < len(read.write_keys):
+        raise ConfigurationError(f"{place}: a write key is listed twice")
     return Source(
         slug=slug,
         name=read.name or slug,
