@@ -97,7 +97,7 @@ class Writer(Protocol):
         None stands for a block that was there already (same producer, sequence not above its
         last). When this returns, the blocks survive a power cut and readers see them. When it
         raises JournalUnwritable none of them may be taken as written, and the writer can be used
-        again.
+        again. Raises ValueError for a block without events, before anything is written.
         """
 
     def last_sequence(self, producer: str) -> int | None:
@@ -122,7 +122,7 @@ class Journal(Protocol):
         """
 
     def partitions(self, topic: str) -> list[int]:
-        """The partitions that hold or held events, ascending."""
+        """The partitions that were ever opened for appending, ascending."""
 
     def start(self, topic: str, partition: int) -> int:
         """Position of the oldest event kept."""
@@ -145,11 +145,13 @@ class Journal(Protocol):
     def expire(self, topic: str, age: timedelta, max_bytes: int) -> list[str]:
         """Drop old segments that every consumer has read; returns a line for each.
 
-        ``max_bytes`` (0: none) drops the oldest segments though unread.
+        ``max_bytes`` (0: none) drops more of them, those that every consumer has read first, then
+        unread ones, whose line says ``expired_unread``. A consumer reads every partition of its
+        topics. The newest segment of a partition always stays.
         """
 
     def size(self, topic: str) -> int:
         """Bytes a topic takes on disk."""
 
     def close(self) -> None:
-        """Close everything this object opened."""
+        """Close everything this object opened, except writers."""

@@ -8,31 +8,45 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sqlite3
 import struct
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from urllib.parse import quote
 
 from penstock.errors import JournalDamaged
-from penstock.journal.contract import Block, NewBlock
-from penstock.journal.segment import Segment, create_segment, sync_folder
+from penstock.journal.contract import Block
+from penstock.journal.segment import (
+    COMPANIONS,
+    Segment,
+    companion,
+    create_segment,
+    segments_of,
+    sync_folder,
+)
 
-__all__ = ["cut_torn_wal", "damage_reports", "mend", "tail_is_sound"]
+__all__ = ["cut_torn_wal", "damage_reports", "finish_mending", "mend", "report", "tail_is_sound"]
 
 log = logging.getLogger("penstock.journal")
 _TAIL_BLOCKS = 16
+_COPY_BLOCKS = 64
+_MOST_EVENTS = 1 << 40
+"""No segment holds as many; a count that says so is damaged."""
 
 
 def tail_is_sound(path: Path) -> bool:
     """Whether the newest blocks of a segment can be read and match their checksums."""
     try:
         segment = Segment(path)
-    except sqlite3.Error:
+    except JournalDamaged:
         return False
     try:
         segment.about()
-        end = segment.end()
-        if end > segment.first:
+        segment.producers()
+        if segment.end() > segment.first:
             row = segment._one(
                 "SELECT min(first) FROM (SELECT first FROM blocks ORDER BY first DESC LIMIT ?)",
                 _TAIL_BLOCKS,
@@ -46,126 +60,176 @@ def tail_is_sound(path: Path) -> bool:
     return True
 
 
-def mend(path: Path) -> int:
+def mend(path: Path) -> None:
     """Replace a damaged segment by one that holds what can still be read of it.
 
-    The damaged file stays beside it as ``.damaged-<time>``. Returns the position after the
-    newest event that the damaged file claimed to hold.
+    The damaged file stays beside it as ``.damaged-<time>``. When newer events than those were
+    lost, an empty segment is begun after them. A crash on the way is made good by
+    ``finish_mending``, or by mending again.
     """
-    blocks, producers, claimed, created_us = _readable(path)
-    mended_folder = path.parent / "mending"
-    mended_folder.mkdir(exist_ok=True)
-    mended = create_segment(mended_folder, int(path.stem), created_us, producers)
-    segment = Segment(mended)
-    for block in blocks:
-        segment.append(block.first, [_again(block)], block.created_us)
-    kept_end = segment.end()
-    segment.close()
-    aside = path.with_suffix(f".damaged-{time.time_ns()}")
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.rename(aside.with_name(aside.name + suffix))
-    mended.rename(path)
-    for leftover in mended_folder.iterdir():
-        leftover.unlink()
-    mended_folder.rmdir()
-    sync_folder(path.parent)
-    _report(path, f"damaged; kept {len(blocks)} blocks up to {kept_end}; original is {aside.name}")
-    return max(claimed, kept_end)
+    draft = _mending(path.parent) / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    claimed, created_us, producers = _claims(path)
+    mended = Segment(create_segment(draft, int(path.stem), created_us, producers))
+    kept = 0
+    try:
+        readable = _readable(path)
+        while chunk := list(islice(readable, _COPY_BLOCKS)):
+            mended.copy(chunk)
+            kept += len(chunk)
+        end = mended.end()
+    finally:
+        mended.close()
+    if claimed > end:
+        create_segment(path.parent, claimed, created_us, producers)
+    mended.path.rename(draft.parent / path.name)
+    sync_folder(draft.parent)
+    aside = finish_mending(path.parent)
+    lost = f"; positions {end} to {claimed} are lost" if claimed > end else ""
+    report(path.parents[2], path, f"damaged; kept {kept} blocks{lost}; original is {aside}")
 
 
-def _readable(path: Path) -> tuple[list[Block], dict[str, int], int, int]:
-    """(good blocks, producers, end the file claims, created_us) of a damaged segment."""
-    blocks: list[Block] = []
+def finish_mending(folder: Path) -> str:
+    """Put a complete mended segment in its place; returns the name of the damaged one.
+
+    Called again after a crash, it does what was left to do.
+    """
+    aside = Path()
+    for _, mended in segments_of(_mending(folder)):
+        path = folder / mended.name
+        aside = path.with_suffix(f".damaged-{time.time_ns()}")
+        for suffix in ("", *COMPANIONS):
+            if companion(path, suffix).exists():
+                companion(path, suffix).rename(companion(aside, suffix))
+        mended.rename(path)
+        sync_folder(folder)
+    shutil.rmtree(_mending(folder), ignore_errors=True)
+    return aside.name
+
+
+def _mending(folder: Path) -> Path:
+    return folder / "mending"
+
+
+def _claims(path: Path) -> tuple[int, int, dict[str, int]]:
+    """(end, created_us, producers) that a damaged segment tells of, as far as it does.
+
+    Producers that it can't tell any more are taken from the segment before.
+    """
+    claimed, created_us = int(path.stem), 0
     producers: dict[str, int] = {}
-    position = claimed = int(path.stem)
-    created_us = 0
+    earlier = [other for _, other in segments_of(path.parent) if other < path]
+    for source in [*earlier[-1:], path]:
+        try:
+            segment = Segment(source)
+        except JournalDamaged:
+            continue
+        try:
+            producers = segment.producers()
+            created_us = segment.last_created_us()
+            if source == path and segment.end() - claimed < _MOST_EVENTS:
+                claimed = segment.end()
+        except JournalDamaged as damage:
+            log.error("%s", str(damage))
+        finally:
+            segment.close()
+    return claimed, created_us, producers
+
+
+def _readable(path: Path) -> Iterator[Block]:
+    """The good blocks of a damaged segment."""
     try:
         segment = Segment(path)
-    except sqlite3.Error:
-        return blocks, producers, claimed, created_us
+    except JournalDamaged:
+        return
+    position: int | None = int(path.stem)
     try:
-        claimed = segment.end()
-        producers = segment.producers()
-        created_us = segment.about()[2]
+        while position is not None:
+            try:
+                for block in segment.read(position, 1 << 62):
+                    yield block
+                    position = block.end
+                return
+            except JournalDamaged as damage:
+                log.error("%s", str(damage))
+            position = segment.starts_after(position)
     except JournalDamaged as damage:
-        log.error("%s", damage)
-    while True:
-        try:
-            for block in segment.read(position, 1 << 62):
-                blocks.append(block)
-                position = block.end
-            break
-        except JournalDamaged as damage:
-            log.error("%s", damage)
-        try:
-            following = segment.starts_after(position)
-        except JournalDamaged:
-            break
-        if following is None:
-            break
-        position = following
-    segment.close()
-    return blocks, producers, claimed, created_us
+        log.error("%s", str(damage))
+    finally:
+        segment.close()
 
 
-def _again(block: Block) -> NewBlock:
-    return NewBlock(block.body, block.count, block.meta)
+def cut_torn_wal(path: Path) -> None:
+    """Report a write-ahead file that holds commits which SQLite does not take.
 
-
-def cut_torn_wal(path: Path) -> str | None:
-    """Report a write-ahead file whose newest frames fail their checksums.
-
-    SQLite itself ends the file at the first such frame, without a word: it takes it for a write
-    that a crash interrupted, which was never acknowledged. It may as well be damage to one that
-    was, so the frames are kept in a copy, and the sentence returned goes to the log.
+    SQLite ends the file at the first frame that fails its checksum, without a word: it takes it
+    for a write that a crash interrupted, which was never acknowledged. It may as well be damage
+    to one that was, so the file is kept in a copy and reported.
     """
-    wal = path.with_name(path.name + "-wal")
-    if not wal.exists() or wal.stat().st_size <= 32:
-        return None
-    data = wal.read_bytes()
-    magic, _, page_size, _, salt1, salt2, sum1, sum2 = struct.unpack(">8I", data[:32])
-    if magic not in (0x377F0682, 0x377F0683):
-        return None
-    order = ">" if magic & 1 else "<"
-    frame = 24 + page_size
-    good = 0
-    state = (sum1, sum2)
-    for offset in range(32, len(data) - frame + 1, frame):
-        head = data[offset : offset + 24]
-        if struct.unpack(">2I", head[8:16]) != (salt1, salt2):
-            return None  # left over from before the last checkpoint
-        state = _wal_checksum(order, head[:8], state)
-        state = _wal_checksum(order, data[offset + 24 : offset + frame], state)
-        if struct.unpack(">2I", head[16:24]) != state:
+    wal = companion(path, "-wal")
+    written = _committed_frames(wal)
+    if not written:
+        return
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)
+    except sqlite3.Error:
+        return
+    try:
+        taken = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+        if taken < written:
             aside = wal.with_name(f"{wal.name}.torn-{time.time_ns()}")
-            aside.write_bytes(data)
-            text = (
-                f"tail fails its checksum after {good} good frames: a crash cut a write, or it "
-                f"was damaged; cut there, a copy is {aside.name}"
+            shutil.copyfile(wal, aside)
+            report(
+                path.parents[2],
+                path,
+                f"frames {max(taken, 0)} to {written} of the write-ahead file fail their "
+                f"checksums: a crash cut a write, or it was damaged; a copy is {aside.name}",
             )
-            _report(path, text)
-            return f"{path}: {text}"
-        good += 1
-    return None
+    except sqlite3.Error as error:
+        log.error("%s: %s", path, error)  # damage to the file itself, found and mended next
+    finally:
+        connection.close()
 
 
-def _wal_checksum(order: str, data: bytes, state: tuple[int, int]) -> tuple[int, int]:
-    s0, s1 = state
-    words = struct.unpack(f"{order}{len(data) // 4}I", data)
-    for index in range(0, len(words), 2):
-        s0 = (s0 + words[index] + s1) & 0xFFFFFFFF
-        s1 = (s1 + words[index + 1] + s0) & 0xFFFFFFFF
-    return s0, s1
+def _committed_frames(wal: Path) -> int:
+    """How many frames, up to the last commit, a write-ahead file seems to hold.
+
+    Frames from before the last checkpoint carry other salts. One damaged salt is forgiven, and a
+    damaged header, so that damage to these does not look like such an older frame.
+    """
+    if not wal.exists() or (size := wal.stat().st_size) <= 32:
+        return 0
+    committed = 0
+    with wal.open("rb") as file:
+        header = file.read(32)
+        magic, _, page_size, _, *salts = struct.unpack(">6I", header[:24])
+        if _wal_checksum("big" if magic & 1 else "little", header[:24]) != header[24:]:
+            page_size, salts = 4096, list(struct.unpack(">2I", file.read(16)[8:].ljust(8)))
+        for number, offset in enumerate(range(32, size - 24 - page_size + 1, 24 + page_size), 1):
+            file.seek(offset)
+            _, commits, *found = struct.unpack(">4I", file.read(16))
+            if commits and (found[0] == salts[0] or found[1] == salts[1]):
+                committed = number
+    return committed
 
 
-def _report(path: Path, text: str) -> None:
-    line = {"at": int(time.time()), "file": f"{path.parent.parent.name}/{path.parent.name}/"
-            f"{path.name}", "what": text}  # fmt: skip
-    with (path.parent.parent.parent / "damage.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+def _wal_checksum(order: str, data: bytes) -> bytes:
+    s0 = s1 = 0
+    words = struct.unpack(f"{'>' if order == 'big' else '<'}{len(data) // 4}I", data)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        s0 = (s0 + even + s1) & 0xFFFFFFFF
+        s1 = (s1 + odd + s0) & 0xFFFFFFFF
+    return struct.pack(">2I", s0, s1)
+
+
+def report(journal_folder: Path, path: Path, text: str) -> None:
+    """Tell of damage to a file, in the log and in the journal's ``damage.jsonl``."""
+    log.error("%s: %s", path, text)
+    file = path.relative_to(journal_folder).as_posix()
+    line = {"at": int(time.time()), "file": file, "what": text}
+    with (journal_folder / "damage.jsonl").open("a", encoding="utf-8") as reports:
+        reports.write(json.dumps(line) + "\n")
 
 
 def damage_reports(folder: Path) -> list[dict[str, object]]:

@@ -8,8 +8,10 @@ window is exact and not rounded to buckets.
 from __future__ import annotations
 
 import hashlib
+import logging
 import struct
-from collections.abc import Iterable
+import time
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,78 +24,102 @@ from rocksdict import (
     Options,
     Rdict,
     WriteBatch,
-    WriteOptions,
 )
 
 from penstock.events.model import Record
 
-__all__ = ["DedupeIndex"]
+__all__ = ["DedupeIndex", "Keyed", "keyed"]
 
+log = logging.getLogger("penstock.process")
 _POSITION = b"events position"
-_CACHE_BYTES = 64 * 1024 * 1024
-_WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+_CACHE_BYTES = 8 * 1024 * 1024
+_WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 _pack = struct.Struct("<q").pack
 _unpack = struct.Struct("<q").unpack
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Records and their keys, in the same order."""
+
+    records: list[Record]
+    keys: list[bytes]
 
 
 class DedupeIndex:
     """The keys of the last ``window``, and up to which block of ``events`` they are complete.
 
     Writes are not flushed to disk one by one: after a crash the index is behind, ``position``
-    says how far it reaches, and the caller adds the rest from the blocks themselves.
+    says how far it reaches, and the caller adds the rest from the blocks themselves. A folder
+    that RocksDB finds corrupt is set aside; the index then begins empty, at position 0.
     """
 
     def __init__(self, folder: Path, window: timedelta) -> None:
-        self._window_us = int(window.total_seconds() * 1_000_000)
-        self._bucket_us = max(self._window_us // 4, 1)
+        self.window_us = int(window.total_seconds() * 1_000_000)
+        self.bucket_us = max(self.window_us // 4, 1)
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._options = _options()
-        names = [name for name in _families(folder, self._options) if name != "default"]
-        families = {name: self._options for name in names}
-        self._db = Rdict(str(folder), self._options, column_families=families)
+        self._db = _opened(folder, self._options)
+        names = _families(folder, self._options)
         self._buckets = {int(name): self._db.get_column_family(name) for name in names}
         self._handles = {int(name): self._db.get_column_family_handle(name) for name in names}
-        self._fast = WriteOptions()
 
     def position(self) -> int:
         """Position in ``events`` up to which every key is in the index."""
         value = self._db.get(_POSITION)
         return 0 if value is None else int(_unpack(value)[0])
 
-    def fresh(self, records: list[Record]) -> list[Record]:
-        """The records not seen within the window before, each key at most once, in order."""
-        keys = [_key(record) for record in records]
-        seen = self._seen(keys)
-        window = self._window_us
-        fresh = []
-        for key, record in zip(keys, records, strict=True):
-            before = seen.get(key)
-            if before is not None and abs(record.received_us - before) <= window:
+    def fresh(self, records: list[Record]) -> Keyed:
+        """The records whose key was not accepted within a window of them, in their order.
+
+        Of several records with one key the first counts as accepted; ``add`` makes it last.
+        """
+        window = self.window_us
+        every = keyed(records)
+        accepted = self._accepted(every)
+        fresh = Keyed([], [])
+        for key, record in zip(every.keys, records, strict=True):
+            received = record.received_us
+            times = accepted.get(key)
+            if times is None:
+                accepted[key] = [received]
+            elif any(abs(received - before) <= window for before in times):
                 continue
-            seen[key] = record.received_us
-            fresh.append(record)
+            else:
+                times.append(received)
+            fresh.records.append(record)
+            fresh.keys.append(key)
         return fresh
 
-    def _seen(self, keys: list[Any]) -> dict[bytes, int]:
-        """When each known key was last received."""
-        seen: dict[bytes, int] = {}
-        for _, bucket in sorted(self._buckets.items()):
-            for key, value in zip(keys, bucket.get(list(keys)) or (), strict=True):
+    def _accepted(self, every: Keyed) -> dict[bytes, list[int]]:
+        """When each known key was accepted, as far as it matters to these records."""
+        found: dict[bytes, list[int]] = {}
+        if not every.records:
+            return found
+        times = [record.received_us for record in every.records]
+        oldest = (min(times) - self.window_us) // self.bucket_us
+        newest = (max(times) + self.window_us) // self.bucket_us
+        keys: list[Any] = sorted(set(every.keys))  # in order, RocksDB finds them faster
+        nothing: list[Any] = [None] * len(keys)
+        for number, bucket in self._buckets.items():
+            if not oldest <= number <= newest:
+                continue
+            values = bucket.get(keys) or nothing
+            if values == nothing:
+                continue
+            for key, value in zip(keys, values, strict=True):
                 if value is not None:
-                    seen[key] = _unpack(value)[0]
-        return seen
+                    found.setdefault(key, []).append(_unpack(value)[0])
+        return found
 
-    def add(self, records: Iterable[Record], position: int) -> None:
+    def add(self, fresh: Keyed, position: int) -> None:
         """Remember records, and that the index is complete up to a position in ``events``."""
         batch = WriteBatch(raw_mode=True)
-        newest = 0
-        for record in records:
-            received = record.received_us
-            batch.put(_key(record), _pack(received), self._handle(received // self._bucket_us))
-            newest = max(newest, received)
+        times = (record.received_us for record in fresh.records)
+        for key, received in sorted(zip(fresh.keys, times, strict=True)):
+            batch.put(key, _pack(received), self._handle(received // self.bucket_us))
         batch.put(_POSITION, _pack(position))
-        self._db.write(batch, self._fast)
-        self._drop_before(newest - self._window_us)
+        self._db.write(batch)
 
     def _handle(self, bucket: int) -> ColumnFamily:
         handle = self._handles.get(bucket)
@@ -102,8 +128,10 @@ class DedupeIndex:
             handle = self._handles[bucket] = self._db.get_column_family_handle(str(bucket))
         return handle
 
-    def _drop_before(self, oldest_us: int) -> None:
-        for bucket in [b for b in self._buckets if (b + 1) * self._bucket_us < oldest_us]:
+    def forget(self, oldest_us: int) -> None:
+        """Drop what can't matter to records received at ``oldest_us`` or later."""
+        kept_from = oldest_us - self.window_us
+        for bucket in [b for b in self._buckets if (b + 1) * self.bucket_us <= kept_from]:
             self._buckets.pop(bucket).close()
             del self._handles[bucket]
             self._db.drop_column_family(str(bucket))
@@ -116,30 +144,54 @@ class DedupeIndex:
         self._db.close()
 
 
+def keyed(records: list[Record]) -> Keyed:
+    """Records with their keys."""
+    return Keyed(records, [_key(record) for record in records])
+
+
 def _key(record: Record) -> bytes:
     name = f"{record.source}\0{record.message_id}"
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+def _opened(folder: Path, options: Options) -> Rdict:
+    try:
+        families = dict.fromkeys(_families(folder, options), options)
+        return Rdict(str(folder), options, column_families=families)
+    except Exception as error:  # the only type that rocksdict raises
+        if "Corruption" not in str(error):
+            raise
+        aside = folder.with_name(f"{folder.name}.damaged-{time.time_ns()}")
+        log.error("%s: %s; set aside as %s, beginning anew", folder, error, aside.name)
+        folder.rename(aside)
+        return Rdict(str(folder), options)
+
+
 def _families(folder: Path, options: Options) -> list[str]:
     if not (folder / "CURRENT").exists():
         return []
-    return list(Rdict.list_cf(str(folder), options))
+    return [name for name in Rdict.list_cf(str(folder), options) if name != "default"]
 
 
 def _options() -> Options:
+    """Filters stay in memory, 1.3 bytes a key; in the cache a filter larger than one of its 64
+    shards would be read again for each look-up. The memtable's filter spares new keys a search.
+    """
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_compression_type(DBCompressionType.none())
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
+    options.set_max_total_wal_size(4 * _WRITE_BUFFER_BYTES)
     options.set_db_write_buffer_size(2 * _WRITE_BUFFER_BYTES)
+    options.set_memtable_prefix_bloom_ratio(0.1)
+    options.set_memtable_whole_key_filtering(True)
     options.set_max_background_jobs(2)
     options.set_keep_log_file_num(2)
     table = BlockBasedOptions()
     table.set_bloom_filter(10, False)
-    table.set_cache_index_and_filter_blocks(True)
+    table.set_cache_index_and_filter_blocks(False)
     table.set_block_cache(Cache(_CACHE_BYTES))
     options.set_block_based_table_factory(table)
     return options

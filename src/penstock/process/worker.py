@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
+from penstock.errors import JournalDamaged, JournalError
 from penstock.events.model import Record, RejectedRecord
-from penstock.journal.contract import EVENTS, RECEIVED, REJECTED, Block, Gap, Journal, NewBlock
-from penstock.process.dedupe import DedupeIndex
+from penstock.journal.contract import EVENTS, RECEIVED, REJECTED, Block, Journal, NewBlock
+from penstock.process.dedupe import DedupeIndex, keyed
 
 __all__ = ["CONSUMER", "EventsMeta", "ProcessWorker", "decode_records"]
 
@@ -21,8 +23,14 @@ PARTITION = 0
 REJECTED_PARTITION = 10_000
 """Partition of ``rejected`` that the process worker writes; collectors use those from 0."""
 _CHUNK = 4_000
+_MEND_AGAIN_S = 5.0
+_NEVER_US = -(1 << 62)
 decode_records = msgspec.msgpack.Decoder(list[Record]).decode
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 class EventsMeta(msgspec.Struct):
@@ -36,13 +44,21 @@ class EventsMeta(msgspec.Struct):
     """Position after the last."""
     duplicates: int
     """Events of that range that had been seen before, since the previous block."""
+    newest_us: int
+    """No event up to the end of this block was received later than this."""
 
 
 @dataclass
 class _Partition:
     position: int
+    told: int = -1
+    """Position last committed to the journal."""
     duplicates: int = 0
     """Duplicates not yet told of in a block."""
+    received_us: int = _NEVER_US
+    """Receipt of the event before ``position``."""
+    mend_after: float = 0.0
+    """Monotonic time before which damage is not looked at again."""
 
 
 class ProcessWorker:
@@ -54,23 +70,50 @@ class ProcessWorker:
     2. drop what the index has seen
     3. append to ``events``, with the range's end as the producer's sequence
     4. add the keys to the index, with the position in ``events`` that they reach
+    5. tell the journal the position in ``received``, for retention and ``penstock status``
 
     After a crash between 3 and 4 the index is behind ``events``; ``__init__`` adds the missing
     keys from the blocks. After one between 2 and 3 the range is read again.
     """
 
-    def __init__(self, journal: Journal, index: DedupeIndex) -> None:
+    def __init__(
+        self, journal: Journal, index: DedupeIndex, clock: Callable[[], int] = _now_us
+    ) -> None:
         self._journal = journal
         self._index = index
+        self._clock = clock
         self._writer = journal.writer(EVENTS, PARTITION)
         self._partitions: dict[int, _Partition] = {}
         self.duplicates = 0
         self.processed = 0
-        self._catch_up()
+        try:
+            self._newest_us = self._newest()
+            self._catch_up()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _newest(self) -> int:
+        """The latest receipt of anything in ``events``."""
+        end = self._journal.end(EVENTS, PARTITION)
+        block = self._events_block(end - 1) if end else None
+        return block.newest_us if block else 0
+
+    def _events_block(self, position: int) -> EventsMeta | None:
+        """What the block at or after a position says of itself."""
+        blocks = self._journal.read(EVENTS, PARTITION, position, 1).blocks
+        return msgspec.json.decode(blocks[0].meta, type=EventsMeta) if blocks else None
 
     def _catch_up(self) -> None:
         """Add to the index what ``events`` holds and the index lacks."""
         position = self._index.position()
+        end = self._journal.end(EVENTS, PARTITION)
+        if position > end:
+            self._reject(EVENTS, PARTITION, end, position, "lost by damage")
+            self._index.add(keyed([]), end)
+            return
+        if position == 0:
+            position = self._needed_from(end)
         while True:
             reading = self._journal.read(EVENTS, PARTITION, position, 50_000)
             for gap in reading.gaps:
@@ -78,73 +121,143 @@ class ProcessWorker:
             if reading.next == position:
                 return
             records = [record for block in reading.blocks for record in decode_records(block.body)]
-            self._index.add(records, reading.next)
+            self._index.add(keyed(records), reading.next)
             position = reading.next
+
+    def _needed_from(self, end: int) -> int:
+        """Where in ``events`` an empty index begins: what is older can't meet what comes."""
+        oldest_us = self._idle_since()
+        low, high = self._journal.start(EVENTS, PARTITION), end
+        for number in self._journal.partitions(RECEIVED):
+            try:
+                blocks = self._journal.read(RECEIVED, number, self._start(number), 1).blocks
+                records = decode_records(blocks[0].body) if blocks else []
+            except (JournalDamaged, msgspec.MsgspecError):
+                return low  # who knows what comes: all of it
+            oldest_us = min([oldest_us, *(record.received_us for record in records)])
+        while low < high:  # newest_us never falls from one block to the next
+            middle = (low + high) // 2
+            block = self._events_block(middle)
+            if block is None or block.newest_us >= oldest_us - self._index.window_us:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def step(self) -> int:
         """Process what is waiting, at most one chunk a partition; returns the events read."""
         read = 0
+        oldest_us = self._newest_us
         for number in self._journal.partitions(RECEIVED):
             partition = self._partitions.get(number)
             if partition is None:
                 partition = self._partitions[number] = _Partition(self._start(number))
-            reading = self._journal.read(RECEIVED, number, partition.position, _CHUNK)
-            for gap in reading.gaps:
-                self._report(number, gap)
-            if reading.blocks:
-                read += self._process(number, partition, reading.blocks)
-            elif reading.next > partition.position:
-                partition.position = reading.next
+                self._check_end(number, partition.position)
+            found = self._advance(number, partition)
+            read += found
+            idle_since = self._idle_since() if not found else _NEVER_US
+            oldest_us = min(oldest_us, max(partition.received_us, idle_since))
+        self._index.forget(oldest_us)
+        self.commit()
         return read
+
+    def _idle_since(self) -> int:
+        """A partition without news brings none received before this.
+
+        It leaves a quarter of a window for clocks that are set back.
+        """
+        return min(self._clock(), self._newest_us) - self._index.bucket_us
 
     def _start(self, number: int) -> int:
         written = self._writer.last_sequence(_producer(number))
         committed = self._journal.position(CONSUMER, RECEIVED, number)
         return max(committed, -1 if written is None else written)
 
-    def _process(self, number: int, partition: _Partition, blocks: list[Block]) -> int:
+    def _check_end(self, number: int, position: int) -> None:
+        """Tell when ``received`` lost events that were processed before; nothing is missing."""
+        try:
+            end = self._journal.end(RECEIVED, number)
+        except JournalDamaged:
+            return  # reading says more
+        if end < position:
+            log.error("received/%d ends at %d; %d was processed", number, end, position)
+
+    def _advance(self, number: int, partition: _Partition) -> int:
+        if time.monotonic() < partition.mend_after:
+            return 0
+        try:
+            reading = self._journal.read(RECEIVED, number, partition.position, _CHUNK)
+        except JournalDamaged as damage:
+            partition.mend_after = time.monotonic() + _MEND_AGAIN_S
+            self._mend(number, damage)
+            return 0
+        for gap in reading.gaps:
+            self._reject(RECEIVED, number, gap.first, gap.end, gap.reason)
         records: list[Record] = []
-        for block in blocks:
-            decoded = decode_records(block.body)
+        for block in reading.blocks:
+            decoded = self._decoded(number, block)
             records += decoded[max(partition.position - block.first, 0) :]
-        end = blocks[-1].end
-        fresh = self._index.fresh(records)
-        partition.duplicates += len(records) - len(fresh)
-        self.duplicates += len(records) - len(fresh)
-        if fresh:
-            meta = EventsMeta(number, partition.position, end, partition.duplicates)
-            (first,) = self._writer.append(
-                [
-                    NewBlock(
-                        _encode(fresh),
-                        len(fresh),
-                        msgspec.json.encode(meta),
-                        _producer(number),
-                        end,
-                    )
-                ]
-            )
-            if first is None:
-                raise AssertionError(f"events already holds received/{number} up to {end}")
-            partition.duplicates = 0
-            self._index.add(fresh, first + len(fresh))
-        partition.position = end
-        self.processed += len(records)
+        if records:
+            self._process(number, partition, records, reading.next)
+        partition.position = reading.next
         return len(records)
 
-    def commit(self) -> None:
-        """Tell the journal how far ``received`` is read, for retention; and duplicates alone."""
-        for number, partition in self._partitions.items():
-            self._journal.commit(CONSUMER, RECEIVED, number, partition.position)
+    def _mend(self, number: int, damage: JournalDamaged) -> None:
+        """Opening a partition mends it; a collector that writes it does so on its next start."""
+        try:
+            self._journal.writer(RECEIVED, number).close()
+        except JournalError as error:
+            log.error("%s; can't be mended yet: %s", damage, error)
 
-    def _report(self, number: int, gap: Gap) -> None:
-        """A range that can't be read is an entry in ``rejected``, never skipped in silence."""
-        text = f"received/{number}: events {gap.first} to {gap.end - 1} can't be read: {gap.reason}"
+    def _decoded(self, number: int, block: Block) -> list[Record]:
+        try:
+            return decode_records(block.body)
+        except msgspec.MsgspecError as error:
+            reason = f"not records: {error}"
+            self._reject(RECEIVED, number, block.first, block.end, reason, block.body)
+            return []
+
+    def _process(self, number: int, partition: _Partition, records: list[Record], end: int) -> None:
+        fresh = self._index.fresh(records)
+        duplicates = partition.duplicates + len(records) - len(fresh.records)
+        if fresh.records:
+            newest_us = max(self._newest_us, *(record.received_us for record in fresh.records))
+            meta = EventsMeta(number, partition.position, end, duplicates, newest_us)
+            block = NewBlock(
+                _encode(fresh.records),
+                len(fresh.records),
+                msgspec.json.encode(meta),
+                _producer(number),
+                end,
+            )
+            (first,) = self._writer.append([block])
+            if first is None:
+                raise AssertionError(f"events already holds received/{number} up to {end}")
+            self._newest_us = newest_us
+            self._index.add(fresh, first + len(fresh.records))
+        self.duplicates += duplicates - partition.duplicates
+        self.processed += len(records)
+        partition.duplicates = 0 if fresh.records else duplicates
+        partition.received_us = records[-1].received_us
+
+    def commit(self) -> None:
+        """Tell the journal how far ``received`` is read, where that changed."""
+        for number, partition in self._partitions.items():
+            if partition.told != partition.position:
+                self._journal.commit(CONSUMER, RECEIVED, number, partition.position)
+                partition.told = partition.position
+
+    def _reject(
+        self, topic: str, number: int, first: int, end: int, reason: str, original: bytes = b""
+    ) -> None:
+        """A range that can't be read is one entry in ``rejected``, never skipped in silence."""
+        text = f"{topic}/{number}: events {first} to {end - 1} can't be read: {reason}"
         log.error("%s", text)
-        record = RejectedRecord("", time.time_ns() // 1000, "journal_damaged", text, "", b"")
+        record = RejectedRecord("", self._clock(), "journal_damaged", text, "", original)
+        producer = f"process/{topic}/{number}/{'block' if original else 'gap'}"
         writer = self._journal.writer(REJECTED, REJECTED_PARTITION)
         try:
-            writer.append([NewBlock(_encode([record]), 1)])
+            writer.append([NewBlock(_encode([record]), 1, b"", producer, end)])
         finally:
             writer.close()
 
