@@ -198,12 +198,11 @@ def test_a_full_disk_is_never_answered_with_200(small_disk: Path) -> None:
 
 def fill(ballast: Path) -> None:
     """Take all the room there is."""
-    with ballast.open("wb") as file:
+    with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:
                 while True:
                     file.write(b"\0" * size)
-                    file.flush()
             except OSError:
                 continue
 

@@ -55,9 +55,22 @@ class Loader(Generic[Chunk]):
         self._limit = 0
         """Most events of the next chunk while one is being refused; 0 otherwise."""
         self._tables = 0
-        self._positions = {part: progress.next for part, progress in warehouse.progress().items()}
+        self._positions = {
+            part: self._checked(part, progress.next)
+            for part, progress in warehouse.progress().items()
+        }
         self._ahead: Future[_Next[Chunk] | None] | None = None
         self._reader = ThreadPoolExecutor(1, "reader")
+
+    def _checked(self, part: int, position: int) -> int:
+        """The position, or the end of a journal that lost its tail after it was loaded."""
+        end = self._journal.end(EVENTS, part)
+        if end < position:
+            log.error(
+                "events of partition %d end at %d, but %d were loaded: the journal lost its tail; "
+                "reading on at %d", part, end, position, end,
+            )  # fmt: skip
+        return min(position, end)
 
     def step(self) -> Loaded | None:
         """Load one chunk of the first partition that has news; None when there is none.
