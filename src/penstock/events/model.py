@@ -34,7 +34,7 @@ class Event(
 
     The same struct is decoded from a request, stamped, and encoded into the journal. A request
     with other types or unknown fields does not decode into it and takes the slower, exact way
-    through ``validation.repair``.
+    through ``repair.repair``.
     """
 
     type: str | None = None
@@ -55,10 +55,10 @@ class Event(
     original_timestamp: Any = None
     sent_at: Any = None
     received_at: Any = None
-    channel: Any = None
-    version: Any = None
-    project_id: Any = None
-    metadata: Any = None
+    channel: Raw = ABSENT
+    version: Raw = ABSENT
+    project_id: Raw = ABSENT
+    metadata: Raw = ABSENT
     write_key: str | None = None
 
 
@@ -87,7 +87,10 @@ class RejectedRecord(msgspec.Struct, array_like=True, gc=False):
     path: str
     """Request path."""
     original: bytes
-    """The bytes as they came: the event, or the whole body when no event could be told apart."""
+    """The bytes as they came: the event, or the whole body when no event could be told apart.
+
+    Of a body beyond the limit, the part that was read.
+    """
 
 
 class Source(msgspec.Struct, frozen=True):

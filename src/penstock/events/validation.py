@@ -7,14 +7,22 @@ last ones are ours, for cases that Segment answers but does not name.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from penstock.events.model import ABSENT, CALLS, Event
 
-__all__ = ["INGEST_CODES", "Refusal", "check", "heal_surrogates", "repair", "with_extras"]
+__all__ = [
+    "INGEST_CODES",
+    "MAX_PROPERTIES",
+    "Refusal",
+    "check",
+    "check_device",
+    "heal_surrogates",
+    "is_null",
+    "is_object",
+]
 
 INGEST_CODES: dict[str, str] = {
     "no_user_anon_id": "Neither userId nor anonymousId was given.",
@@ -36,7 +44,7 @@ INGEST_CODES: dict[str, str] = {
     "consent_fields_should_be_bool": "A consent category is neither true nor false.",
     "consent_version_should_be_number": "`context.consent.version` is not a number.",
     "invalid_json": "The body is not JSON in UTF-8.",
-    "too_deep": "The JSON is nested too deeply to be read.",
+    "too_deep": "The JSON is nested deeper than 800 levels.",
     "too_large": "The request, or one event, is larger than the limit.",
     "too_many_items": "A batch holds more events than the limit; it is rejected whole.",
     "too_many_properties": "Properties or traits beyond 10,000; the event is kept without them.",
@@ -47,10 +55,7 @@ INGEST_CODES: dict[str, str] = {
 CONSENT_EVENT = "Segment Consent Preference Updated"
 MAX_PROPERTIES = 10_000
 _OPEN_BRACE = 0x7B
-_ROOM_FOR_TOO_MANY = MAX_PROPERTIES * 5
-_IDS = ("user_id", "anonymous_id", "group_id", "previous_id")
 _OBJECTS = ("properties", "traits", "context", "integrations")
-_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(Event)}
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -66,15 +71,38 @@ class Refusal(Exception):
         self.reason = reason
 
 
+class _Context(msgspec.Struct, rename="camel"):
+    consent: Raw = ABSENT
+
+
+class _Consent(msgspec.Struct, rename="camel"):
+    category_preferences: Raw = ABSENT
+    version: Raw = ABSENT
+
+
+_decode_context = msgspec.json.Decoder(_Context).decode
+_decode_consent = msgspec.json.Decoder(_Consent).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
 def check(event: Event) -> None:
     """Raise Refusal unless the call is valid; null objects become absent ones.
 
     The event came through the typed decoder or through ``repair``, so texts are texts.
+    ``check_device`` is a part of this that the caller does, when it looks into the context.
     """
     kind = event.type
-    if kind not in CALLS:
-        raise Refusal("bad_request", f"type must be one of {', '.join(CALLS)}; got {kind!r}")
-    _check_objects(event)
+    properties, context = event.properties, event.context
+    if (
+        (properties is not ABSENT and memoryview(properties)[0] != _OPEN_BRACE)
+        or (context is not ABSENT and memoryview(context)[0] != _OPEN_BRACE)
+        or (event.traits is not ABSENT and memoryview(event.traits)[0] != _OPEN_BRACE)
+        or (event.integrations is not ABSENT and memoryview(event.integrations)[0] != _OPEN_BRACE)
+    ):
+        _check_objects(event)
+    if event.user_id is None and event.anonymous_id is None:
+        _check_kind(kind)
+        raise Refusal("no_user_anon_id", f"{kind} needs a userId or an anonymousId")
     if (
         event.user_id == ""
         or event.anonymous_id == ""
@@ -82,169 +110,92 @@ def check(event: Event) -> None:
         or event.previous_id == ""
     ):
         raise Refusal("id_not_string", "ids must not be empty strings")
-    if event.user_id is None and event.anonymous_id is None:
-        raise Refusal("no_user_anon_id", f"{kind} needs a userId or an anonymousId")
-    if kind == "track":
-        if not event.event:
-            raise Refusal("event_not_defined", "track needs an event name in `event`")
-        if event.event == CONSENT_EVENT:
-            _check_consent(event)
-    elif kind == "group":
-        if event.group_id is None:
-            raise Refusal("id_required", "group needs a groupId")
-    elif kind in ("page", "screen"):
+    if kind != "track":
+        _check_other(kind, event)
+    elif not event.event:
+        raise Refusal("event_not_defined", "track needs an event name in `event`")
+    elif event.event == CONSENT_EVENT:
+        _check_consent(event)
+
+
+def _check_kind(kind: str | None) -> None:
+    if kind not in CALLS:
+        raise Refusal("bad_request", f"type must be one of {', '.join(CALLS)}; got {kind!r}")
+
+
+def _check_other(kind: str | None, event: Event) -> None:
+    _check_kind(kind)
+    if kind == "group" and event.group_id is None:
+        raise Refusal("id_required", "group needs a groupId")
+    if kind in ("page", "screen"):
         if event.name == "":
             raise Refusal("name_not_string", "`name` must not be an empty string")
         if event.category == "":
             raise Refusal("category_not_string", "`category` must not be an empty string")
-    if event.context is not ABSENT and b"advertisingId" in memoryview(event.context).tobytes():
-        _check_device(event)
 
 
 def _check_objects(event: Event) -> None:
     for name in _OBJECTS:
         raw: Raw = getattr(event, name)
-        if raw is ABSENT:
+        if raw is ABSENT or is_object(raw):
             continue
-        view = memoryview(raw)
-        if view[0] == _OPEN_BRACE:
-            continue
-        if view.tobytes() != b"null":
+        if not is_null(raw):
             known = f"{name}_not_object"
             code = known if known in INGEST_CODES else "bad_request"
             raise Refusal(code, f"`{name}` must be an object")
         setattr(event, name, ABSENT)
 
 
+def is_object(raw: Raw) -> bool:
+    """Whether a JSON value is an object."""
+    return bytes(memoryview(raw)[:1]) == b"{"
+
+
+def is_null(raw: Raw) -> bool:
+    """Whether a JSON value is null, or was not sent."""
+    return bytes(memoryview(raw)[:1]) in b"n"
+
+
+def _is_number(raw: Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) in b"-0123456789"
+
+
 def _check_consent(event: Event) -> None:
-    context = decode_object(event.context)
-    consent = context.get("consent")
-    if consent is None:
+    raw = ABSENT if event.context is ABSENT else _decode_context(event.context).consent
+    if not is_null(raw) and not is_object(raw):
+        raise Refusal("consent_fields_should_be_object", "context.consent must be an object")
+    consent = _Consent() if is_null(raw) else _decode_consent(raw)
+    preferences = consent.category_preferences
+    if is_null(preferences):
         raise Refusal(
             "consent_categorypreferences_should_exist",
             "a consent event needs context.consent.categoryPreferences",
         )
-    preferences = consent.get("categoryPreferences") if isinstance(consent, dict) else consent
-    if preferences is None:
-        raise Refusal(
-            "consent_categorypreferences_should_exist",
-            "a consent event needs context.consent.categoryPreferences",
-        )
-    if not isinstance(preferences, dict):
+    if not is_object(preferences):
         raise Refusal("consent_fields_should_be_object", "categoryPreferences must be an object")
-    if not all(isinstance(value, bool) for value in preferences.values()):
+    values = _decode_fields(preferences).values()
+    if not all(bytes(value) in (b"true", b"false") for value in values):
         raise Refusal("consent_fields_should_be_bool", "consent categories must be true or false")
-    version = consent.get("version", 0)
-    if version is not None and (isinstance(version, bool) or not isinstance(version, int | float)):
+    if not is_null(consent.version) and not _is_number(consent.version):
         raise Refusal("consent_version_should_be_number", "consent.version must be a number")
 
 
-def _check_device(event: Event) -> None:
-    device = decode_object(event.context).get("device")
-    advertising = device.get("advertisingId") if isinstance(device, dict) else None
-    if advertising is not None and not isinstance(advertising, str):
+class _Device(msgspec.Struct):
+    advertising_id: Raw = msgspec.field(default=ABSENT, name="advertisingId")
+
+
+_decode_device = msgspec.json.Decoder(_Device).decode
+
+
+def check_device(device: Raw) -> None:
+    """Raise Refusal when ``context.device`` has an advertisingId that is not text."""
+    if not is_object(device):
+        return
+    advertising = _decode_device(device).advertising_id
+    if not is_null(advertising) and bytes(memoryview(advertising)[:1]) != b'"':
         raise Refusal(
             "device_advertisingid_should_be_string", "context.device.advertisingId must be text"
         )
-
-
-def decode_object(raw: Raw) -> dict[str, Any]:
-    """The JSON object of a field, empty when absent; numbers too large to read become None."""
-    if raw is ABSENT:
-        return {}
-    try:
-        decoded = msgspec.json.decode(raw)
-    except msgspec.ValidationError:
-        fields = msgspec.json.decode(raw, type=dict[str, Raw])
-        decoded = {}
-        for key, value in fields.items():
-            try:
-                decoded[key] = msgspec.json.decode(value)
-            except msgspec.ValidationError:
-                decoded[key] = None
-    return decoded if isinstance(decoded, dict) else {}
-
-
-def repair(item: bytes | Raw) -> tuple[Event, dict[str, Raw]]:
-    """Read an event field by field, when it does not decode as a whole.
-
-    Numbers given as ids become text, unknown fields are returned beside the event so that they
-    can be kept. Raises Refusal with the code of the first field that can't be read.
-    """
-    try:
-        fields = msgspec.json.decode(item, type=dict[str, Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal("bad_request", "an event must be a JSON object") from error
-    event = Event()
-    extras: dict[str, Raw] = {}
-    for wire, raw in fields.items():
-        name = _FIELDS.get(wire)
-        if name is None:
-            extras[wire] = raw
-        elif name in _OBJECTS:
-            setattr(event, name, Raw(bytes(raw)))
-        else:
-            setattr(event, name, _field(name, _scalar(raw)))
-    return event, extras
-
-
-def _scalar(raw: Raw) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.ValidationError:
-        return bytes(raw).decode()
-
-
-def _field(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, str):
-        return value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _IDS:
-        if number:
-            return _number_text(value)
-        raise Refusal("id_not_string", f"{_wire(name)} must be text")
-    if name == "event":
-        raise Refusal("event_not_string", "the event name must be text")
-    if name in ("name", "category"):
-        raise Refusal(f"{name}_not_string", f"`{name}` must be text")
-    if name == "message_id":
-        return _number_text(value) if number else None
-    if name == "type":
-        raise Refusal("bad_request", "`type` must be text")
-    if name == "write_key":
-        return None
-    return value
-
-
-def _number_text(value: float) -> str:
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-    return str(int(value)) if whole else str(value)
-
-
-def _wire(name: str) -> str:
-    return next(wire for wire, field in _FIELDS.items() if field == name)
-
-
-def with_extras(payload: bytes, extras: dict[str, Raw]) -> bytes:
-    """The encoded event with unknown top-level fields put back."""
-    if not extras:
-        return payload
-    return payload[:-1] + b"," + msgspec.json.encode(extras)[1:]
-
-
-def cut_properties(event: Event) -> dict[str, bytes]:
-    """Drop properties and traits beyond the first 10,000; returns the dropped JSON by field."""
-    dropped = {}
-    for name in ("properties", "traits"):
-        raw: Raw = getattr(event, name)
-        if raw is ABSENT or len(memoryview(raw)) < _ROOM_FOR_TOO_MANY:
-            continue
-        fields = msgspec.json.decode(raw, type=dict[str, Raw])
-        if len(fields) > MAX_PROPERTIES:
-            pairs = list(fields.items())
-            setattr(event, name, Raw(msgspec.json.encode(dict(pairs[:MAX_PROPERTIES]))))
-            dropped[name] = msgspec.json.encode(dict(pairs[MAX_PROPERTIES:]))
-    return dropped
 
 
 def heal_surrogates(body: bytes) -> bytes:

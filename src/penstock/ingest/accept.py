@@ -6,51 +6,25 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from penstock.events.model import ABSENT, Event, Record, RejectedRecord, Source
-from penstock.events.times import parse_instant, true_time
-from penstock.events.validation import (
-    Refusal,
-    check,
-    cut_properties,
-    decode_object,
-    heal_surrogates,
-    repair,
-    with_extras,
-)
+from penstock.events.depth import LEAST_DEEP, MAX_DEPTH, is_too_deep
+from penstock.events.model import Event, Record, RejectedRecord, Source
+from penstock.events.repair import cut_properties, repair, scalar, with_extras
+from penstock.events.validation import Refusal, check
+from penstock.ingest.batches import Batch, Envelope, decode_batch, take_apart
+from penstock.ingest.stamp import Stamp
 
 __all__ = ["Acceptance", "Acceptor", "BadRequest", "Request"]
 
-_CLIENT_SIDE = frozenset({"browser", "mobile"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BOM = b"\xef\xbb\xbf"
+_NO_LIMIT = 1 << 62
+_NOTHING: dict[str, bytes] = {}
+_TOO_DEEP = f"JSON may be nested {MAX_DEPTH} levels deep"
 _encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(Event).decode
-
-
-class _Batch(msgspec.Struct, rename="camel"):
-    batch: list[Event]
-    write_key: str | None = None
-    context: Raw = ABSENT
-    integrations: Raw = ABSENT
-    sent_at: Any = None
-
-
-class _LooseBatch(msgspec.Struct, rename="camel"):
-    batch: Raw = ABSENT
-    write_key: Any = None
-    context: Raw = ABSENT
-    integrations: Raw = ABSENT
-    sent_at: Any = None
-
-
-_decode_batch = msgspec.json.Decoder(_Batch).decode
-_decode_loose = msgspec.json.Decoder(_LooseBatch).decode
-_decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
 class BadRequest(Exception):
@@ -73,8 +47,11 @@ class Request:
     """One of the six calls, or ``batch``."""
     body: bytes
     header_key: str | None
-    """Write key from the Authorization header."""
+    """Write key from the Authorization header; wins over one in the body."""
     ip: str | None
+    """The sender's IPv4 address."""
+    query_key: str | None = None
+    """Write key from the query; used when neither header nor body has one."""
 
 
 @dataclass(slots=True)
@@ -88,6 +65,10 @@ class Acceptance:
     """(index in the batch, code, message) of each item refused."""
 
 
+class _Doubtful(Exception):
+    """The fast way does not do for this batch."""
+
+
 def _new_id() -> str:
     return f"penstock-{os.urandom(16).hex()}"
 
@@ -98,6 +79,9 @@ def _now_us() -> int:
 
 class Acceptor:
     """Turns requests into records.
+
+    A request is first decoded as a whole into typed events. Only when that fails, or an event
+    is refused, it is looked at item by item, so that each refused item keeps its own bytes.
 
     ``received_us`` never runs backwards within one Acceptor: a clock set back is held at the
     latest time seen, because the dedupe window counts by it.
@@ -124,7 +108,9 @@ class Acceptor:
 
     def now_us(self) -> int:
         """Time of receipt, microseconds since 1970; never earlier than the one before."""
-        self._latest_us = max(self._latest_us, self._clock())
+        now = self._clock()
+        if now > self._latest_us:
+            self._latest_us = now
         return self._latest_us
 
     def accept(self, request: Request) -> Acceptance:
@@ -138,111 +124,111 @@ class Acceptor:
                 body.decode()
             except UnicodeDecodeError as error:
                 raise BadRequest(400, "invalid_json", f"the body is not UTF-8: {error}") from error
-            body = body.removeprefix(b"\xef\xbb\xbf")
+            body = body.removeprefix(_BOM)
         if request.call == "batch":
             return self._accept_batch(request, body)
         return self._accept_single(request, body)
 
     def rejected(self, request: Request, bad: BadRequest) -> RejectedRecord:
         """The record of a request that was refused as a whole."""
+        key = request.header_key or request.query_key
+        source = self._find_source(key) if key and not bad.source else None
         return RejectedRecord(
-            bad.source, self.now_us(), bad.code, bad.message, request.path, request.body
+            source.slug if source is not None else bad.source,
+            self.now_us(),
+            bad.code,
+            bad.message,
+            request.path,
+            request.body,
         )
 
     # One event ------------------------------------------------------------------------------
 
     def _accept_single(self, request: Request, body: bytes) -> Acceptance:
         if len(body) > self._max_event:
-            raise BadRequest(
-                400, "too_large", f"an event may have {self._max_event} bytes, not {len(body)}"
-            )
-        extras: dict[str, Raw] = {}
+            raise BadRequest(400, "too_large", _too_large(self._max_event, len(body)))
         try:
-            event = _decode_event(body)
-        except msgspec.ValidationError:
+            event, extras = _decode_event(body), None
+        except (msgspec.DecodeError, RecursionError):
             event, extras = self._repair_single(request, body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            body = _healed(body, error)
-            event, extras = self._repair_single(request, body)
-        source = self._source(request.header_key or event.write_key)
-        stamp = _Stamp(self.now_us(), request, source)
-        outcome = Acceptance(stamp.received_us)
+        source = self._source(request.header_key or event.write_key or request.query_key)
         event.type = request.call
-        self._add_or_refuse(outcome, stamp, 0, event, extras, body)
-        return outcome
+        intake = _Intake(source, Stamp(self.now_us(), source, request.ip), request.path)
+        self._add_or_refuse(intake, 0, event, extras, request.body)
+        if intake.outcome.refusals and intake.outcome.refusals[0][1] == "too_deep":
+            raise BadRequest(400, "too_deep", _TOO_DEEP, source=source.slug)
+        return intake.outcome
 
     def _repair_single(self, request: Request, body: bytes) -> tuple[Event, dict[str, Raw]]:
         try:
-            return repair(body)
+            return repair(body, request.call)
+        except RecursionError as error:
+            raise BadRequest(400, "too_deep", _TOO_DEEP) from error
+        except msgspec.DecodeError as error:
+            raise BadRequest(400, "invalid_json", str(error)) from error
         except Refusal as refusal:
             if refusal.code == "bad_request":
-                raise BadRequest(400, "invalid_json", "the body must be a JSON object") from refusal
-            source = self._source(request.header_key or _write_key_of(body))
-            raise _RefusedSingle(refusal, source.slug) from refusal
+                raise BadRequest(400, refusal.code, refusal.reason) from refusal
+            source = self._source(request.header_key or _write_key_of(body) or request.query_key)
+            raise BadRequest(200, refusal.code, refusal.reason, source=source.slug) from refusal
 
     # A batch --------------------------------------------------------------------------------
 
     def _accept_batch(self, request: Request, body: bytes) -> Acceptance:
         try:
-            batch = _decode_batch(body)
-        except msgspec.ValidationError:
-            return self._accept_loose(request, body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            return self._accept_loose(request, _healed(body, error))
-        items = batch.batch
-        key = request.header_key or batch.write_key or _first_key(items)
-        source = self._source(key)
-        self._check_count(len(items), source)
-        stamp = _Stamp(
-            self.now_us(), request, source, batch.sent_at, batch.context, batch.integrations
-        )
-        outcome = Acceptance(stamp.received_us)
-        in_doubt = self._max_event if len(body) > self._max_event else 1 << 62
+            return self._accept_typed(request, decode_batch(body), len(body))
+        except (msgspec.DecodeError, RecursionError, Refusal, _Doubtful):
+            pass
         try:
-            for event in items:
-                if (
-                    self._add(outcome, stamp, event, {})
-                    or len(outcome.records[-1].payload) > in_doubt
-                ):
-                    return self._accept_loose(request, body)
-        except Refusal:
-            # One item is refused: again, item by item, so that its own bytes can be kept.
-            return self._accept_loose(request, body)
-        return outcome
-
-    def _accept_loose(self, request: Request, body: bytes) -> Acceptance:
-        """A batch with an item that does not decode: item by item."""
-        try:
-            batch = _decode_loose(body)
-            raws = [] if batch.batch is ABSENT else _decode_items(batch.batch)
-        except msgspec.DecodeError as error:
+            return self._accept_items(request, *take_apart(body))
+        except msgspec.ValidationError as error:
             raise BadRequest(
-                400, "invalid_json", f"the body must be an object with a list `batch`: {error}"
+                400, "bad_request", f"the body must be an object with a list `batch`: {error}"
             ) from error
-        body_key = batch.write_key if isinstance(batch.write_key, str) else None
-        key = request.header_key or body_key
-        if key is None and raws:
-            key = _write_key_of(raws[0])
-        source = self._source(key)
-        self._check_count(len(raws), source)
-        stamp = _Stamp(
-            self.now_us(), request, source, batch.sent_at, batch.context, batch.integrations
-        )
-        outcome = Acceptance(stamp.received_us)
-        for index, raw in enumerate(raws):
-            original = bytes(raw)
+        except msgspec.DecodeError as error:
+            raise BadRequest(400, "invalid_json", str(error)) from error
+        except RecursionError as error:
+            raise BadRequest(400, "too_deep", _TOO_DEEP) from error
+
+    def _accept_typed(self, request: Request, batch: Batch, size: int) -> Acceptance:
+        """The fast way: all items decode. Raises Refusal or _Doubtful when it does not do."""
+        items = batch.batch
+        key = batch.write_key or (items[0].write_key if items else None)
+        intake = self._intake(request, key, batch, len(items))
+        source, stamp, records = intake.source, intake.stamp, intake.outcome.records
+        limit = self._max_event if size > self._max_event else _NO_LIMIT
+        for event in items:
+            record, dropped = self._record(source, stamp, event)
+            if dropped or len(record.payload) > limit:
+                raise _Doubtful
+            records.append(record)
+        return intake.outcome
+
+    def _accept_items(self, request: Request, envelope: Envelope, items: list[Raw]) -> Acceptance:
+        """The slow way: item by item, each refused item with its own bytes."""
+        key = scalar(envelope.write_key)
+        if not isinstance(key, str) or not key:
+            key = _write_key_of(items[0]) if items else None
+        intake = self._intake(request, key, envelope, len(items))
+        for index, item in enumerate(items):
             try:
-                if len(original) > self._max_event:
-                    raise Refusal(
-                        "too_large",
-                        f"an event may have {self._max_event} bytes, not {len(original)}",
-                    )
-                event, extras = repair(raw)
+                event, extras = repair(item)
             except Refusal as refusal:
-                self._refuse(outcome, stamp, index, refusal, original)
-                continue
-            self._add_or_refuse(outcome, stamp, index, event, extras, original)
-        return outcome
+                intake.refuse(index, refusal, bytes(item))
+            except RecursionError:
+                intake.refuse(index, Refusal("too_deep", _TOO_DEEP), bytes(item))
+            else:
+                self._add_or_refuse(intake, index, event, extras, bytes(item))
+        return intake.outcome
+
+    def _intake(
+        self, request: Request, body_key: str | None, batch: Batch | Envelope, count: int
+    ) -> _Intake:
+        source = self._source(request.header_key or body_key or request.query_key)
+        self._check_count(count, source)
+        sent_at = scalar(batch.sent_at) if isinstance(batch, Envelope) else batch.sent_at
+        stamp = Stamp(self.now_us(), source, request.ip, sent_at, batch.context, batch.integrations)
+        return _Intake(source, stamp, request.path)
 
     def _check_count(self, count: int, source: Source) -> None:
         if count == 0:
@@ -277,164 +263,90 @@ class Acceptor:
 
     def _add_or_refuse(
         self,
-        outcome: Acceptance,
-        stamp: _Stamp,
+        intake: _Intake,
         index: int,
         event: Event,
-        extras: dict[str, Raw],
+        extras: dict[str, Raw] | None,
         original: bytes,
     ) -> None:
+        """Add one event that was looked at by itself, or its refusal."""
         try:
-            dropped = self._add(outcome, stamp, event, extras)
+            record, dropped = self._record(intake.source, intake.stamp, event, extras)
+            if len(original) > self._max_event and len(record.payload) > self._max_event:
+                raise Refusal("too_large", _too_large(self._max_event, len(original)))
         except Refusal as refusal:
-            self._refuse(outcome, stamp, index, refusal, original)
+            intake.refuse(index, refusal, original)
             return
+        except RecursionError:
+            intake.refuse(index, Refusal("too_deep", _TOO_DEEP), original)
+            return
+        intake.outcome.records.append(record)
         for name, rest in dropped.items():
             too_many = Refusal("too_many_properties", f"{name} beyond 10,000 were not kept")
-            self._refuse(outcome, stamp, index, too_many, rest)
+            intake.refuse(index, too_many, rest)
 
-    def _add(
-        self, outcome: Acceptance, stamp: _Stamp, event: Event, extras: dict[str, Raw]
-    ) -> dict[str, bytes]:
-        """Check, stamp and encode one event; returns what ``cut_properties`` dropped."""
+    def _record(
+        self, source: Source, stamp: Stamp, event: Event, extras: dict[str, Raw] | None = None
+    ) -> tuple[Record, dict[str, bytes]]:
+        """Check, stamp and encode one event; also returns what ``cut_properties`` dropped."""
         check(event)
         stamp.put(event)
-        dropped = cut_properties(event)
         message_id = event.message_id
         if not message_id:
             message_id = event.message_id = self._new_id()
         payload = _encode(event)
         if extras:
             payload = with_extras(payload, extras)
-        outcome.records.append(Record(stamp.slug, message_id, stamp.received_us, payload))
-        return dropped
+        dropped = _NOTHING
+        if len(payload) > LEAST_DEEP:
+            if is_too_deep(payload):
+                raise Refusal("too_deep", _TOO_DEEP)
+            dropped = cut_properties(event)
+            if dropped:
+                payload = with_extras(_encode(event), extras or {})
+        return Record(source.slug, message_id, stamp.received_us, payload), dropped
 
-    @staticmethod
-    def _refuse(
-        outcome: Acceptance, stamp: _Stamp, index: int, refusal: Refusal, original: bytes
-    ) -> None:
+
+class _Intake:
+    """A request whose source is known, while its events are taken in."""
+
+    __slots__ = ("outcome", "path", "source", "stamp")
+
+    def __init__(self, source: Source, stamp: Stamp, path: str) -> None:
+        self.source = source
+        self.stamp = stamp
+        self.path = path
+        self.outcome = Acceptance(stamp.received_us)
+
+    def refuse(self, index: int, refusal: Refusal, original: bytes) -> None:
+        """Keep what was refused, with its reason."""
+        outcome = self.outcome
         outcome.refusals.append((index, refusal.code, refusal.reason))
         outcome.rejected.append(
             RejectedRecord(
-                stamp.slug, stamp.received_us, refusal.code, refusal.reason, stamp.path, original
+                self.source.slug,
+                outcome.received_us,
+                refusal.code,
+                refusal.reason,
+                self.path,
+                original,
             )
         )
 
 
-class _RefusedSingle(BadRequest):
-    """One event on its own is refused: Segment answers 200 and drops it."""
-
-    def __init__(self, refusal: Refusal, slug: str) -> None:
-        super().__init__(200, refusal.code, refusal.reason, source=slug)
+class _Key(msgspec.Struct, rename="camel"):
+    write_key: str | None = None
 
 
-class _Stamp:
-    """What all events of one request have in common, and putting it on them."""
-
-    def __init__(
-        self,
-        received_us: int,
-        request: Request,
-        source: Source,
-        sent_at: Any = None,
-        context: Raw = ABSENT,
-        integrations: Raw = ABSENT,
-    ) -> None:
-        self.received_us = received_us
-        self.received = _EPOCH + timedelta(microseconds=received_us)
-        self.slug = source.slug
-        self.path = request.path
-        self._sent_at = sent_at
-        self._sent = parse_instant(sent_at) if sent_at is not None else None
-        self._context = decode_object(context) if _is_filled(context) else None
-        self._integrations = decode_object(integrations) if _is_filled(integrations) else None
-        self._ip = request.ip
-        self._client_side = source.type in _CLIENT_SIDE
-
-    def put(self, event: Event) -> None:
-        """Set times and ip, merge the envelope in, and take out the write key."""
-        original = event.timestamp if event.timestamp is not None else event.original_timestamp
-        moment = parse_instant(original) if original is not None else None
-        sent: datetime | None
-        if event.sent_at is None:
-            sent = self._sent
-            event.sent_at = sent if sent is not None else self._sent_at
-        else:
-            sent = parse_instant(event.sent_at)
-            event.sent_at = sent if sent is not None else event.sent_at
-        event.original_timestamp = moment if moment is not None else original
-        event.timestamp = true_time(moment, sent, self.received)
-        event.received_at = self.received
-        event.write_key = None
-        if self._context:
-            event.context = _merged(self._context, event.context)
-        if self._integrations:
-            event.integrations = _merged(self._integrations, event.integrations)
-        if self._ip and (self._client_side or event.context is not ABSENT):
-            self._put_ip(event)
-
-    def _put_ip(self, event: Event) -> None:
-        if event.context is ABSENT:
-            event.context = Raw(_encode({"ip": self._ip}))
-            return
-        context = bytes(event.context)
-        if not self._client_side and b'"direct"' not in context:
-            return
-        if not self._client_side or b"ip" in context or b"\\u" in context:
-            fields = decode_object(event.context)
-            if "ip" in fields or not (self._client_side or fields.get("direct") is True):
-                return
-            if not fields:
-                event.context = Raw(_encode({"ip": self._ip}))
-                return
-        inner = context[1:].lstrip()
-        comma = b"" if inner[:1] == b"}" else b","
-        event.context = Raw(b'{"ip":' + _encode(self._ip) + comma + inner)
-
-
-def _is_filled(raw: Raw) -> bool:
-    return raw is not ABSENT and bytes(raw) not in (b"null", b"{}")
-
-
-def _merged(envelope: dict[str, Any], raw: Raw) -> Raw:
-    """Both objects, deeply; the item wins over the envelope."""
-    return Raw(_encode(_merge(envelope, decode_object(raw))))
-
-
-def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = _merge(below, value) if both else value  # type: ignore[arg-type]
-    return merged
-
-
-def _healed(body: bytes, error: Exception) -> bytes:
-    """The body with half surrogate pairs replaced; BadRequest when that was not the trouble."""
-    if isinstance(error, RecursionError):
-        raise BadRequest(400, "too_deep", "the JSON is nested too deeply") from error
-    healed = heal_surrogates(body)
-    try:
-        msgspec.json.decode(healed, type=Raw)
-    except msgspec.DecodeError as again:
-        raise BadRequest(400, "invalid_json", str(again)) from again
-    if healed == body:
-        raise BadRequest(400, "invalid_json", str(error)) from error
-    return healed
+_decode_key = msgspec.json.Decoder(_Key).decode
 
 
 def _write_key_of(body: bytes | Raw) -> str | None:
     try:
-        key = msgspec.json.decode(body, type=_Key).write_key
-    except msgspec.DecodeError:
+        return _decode_key(body).write_key
+    except (msgspec.DecodeError, RecursionError):
         return None
-    return key if isinstance(key, str) else None
 
 
-class _Key(msgspec.Struct, rename="camel"):
-    write_key: Any = None
-
-
-def _first_key(items: list[Event]) -> str | None:
-    return items[0].write_key if items else None
+def _too_large(limit: int, size: int) -> str:
+    return f"an event may have {limit} bytes, not {size}"

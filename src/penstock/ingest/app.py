@@ -5,21 +5,22 @@ A framework on this path would cost as much processor time as all the rest.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import logging
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
 from penstock.errors import JournalError, JournalFull
 from penstock.events.model import Source
 from penstock.ingest.accept import Acceptance, Acceptor, BadRequest, Request
+from penstock.ingest.body import BodyReader, BodyRefused, ClientGone, Receive
 from penstock.ingest.committer import GroupCommitter
 from penstock.ingest.pixel import GIF, pixel_body
+from penstock.ingest.proxies import Proxies
 from penstock.ingest.routes import PIXEL_CALLS, POST_CALLS, settings_key, split
 from penstock.ingest.settings_document import settings_document
 
@@ -27,13 +28,15 @@ __all__ = ["Collector"]
 
 log = logging.getLogger("penstock.ingest")
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, bytes, Headers]
 
 _JSON = (b"content-type", b"application/json")
+_NO_STORE = (b"cache-control", b"no-store")
 _OK = b'{"success":true}'
 _METRICS_PATH = "/v1/m"
+_FORWARDED = b"x-forwarded-for"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -48,16 +51,15 @@ class Collector:
         *,
         max_request_bytes: int,
         body_timeout: float,
-        trusted_proxies: frozenset[str] = frozenset(),
+        trusted_proxies: str = "",
         public_url: str = "",
         metrics: Callable[[], str] = lambda: "",
     ) -> None:
         self._acceptor = acceptor
         self._committer = committer
         self._find_source = find_source
-        self._max_request = max_request_bytes
-        self._body_timeout = body_timeout
-        self._trusted = trusted_proxies
+        self._bodies = BodyReader(max_request_bytes, body_timeout)
+        self._proxies = Proxies(trusted_proxies)
         self._public_url = public_url
         self._metrics = metrics
 
@@ -68,237 +70,219 @@ class Collector:
             return
         path = split(scope["path"])
         call = POST_CALLS.get(path)
-        headers: Headers = scope["headers"]
-        origin = _header(headers, b"origin")
-        if call is not None and scope["method"] == "POST":
-            status, body, extra = await self._post(scope, receive, call, path, headers)
-        else:
-            status, body, extra = await self._other(scope, receive, path, headers)
+        headers = dict(scope["headers"])
+        try:
+            if call is not None and scope["method"] == "POST":
+                status, body, extra = await self._post(scope, receive, call, path, headers)
+            else:
+                status, body, extra = await self._other(scope, receive, path, headers)
+        except ClientGone:
+            return
+        if status != 204:
+            extra.append((b"content-length", b"%d" % len(body)))
+        origin = headers.get(b"origin")
         if origin is not None:
             extra += _cors(origin)
         await send({"type": "http.response.start", "status": status, "headers": extra})
         await send({"type": "http.response.body", "body": body})
 
     async def _post(
-        self, scope: Scope, receive: Receive, call: str, path: str, headers: Headers
-    ) -> tuple[int, bytes, Headers]:
-        body = b""
-        request = Request(path, call, body, None, None)
+        self, scope: Scope, receive: Receive, call: str, path: str, headers: dict[bytes, bytes]
+    ) -> Answer:
+        key = _basic_key(headers.get(b"authorization"))
+        query_key = _query_key(scope["query_string"])
         try:
-            body = await self._body(receive, headers)
-            key, ip = _basic_key(headers), self._client_ip(scope, headers)
-            request = Request(path, call, body, key, ip)
+            body = await self._bodies.read(receive, headers.get(b"content-encoding"))
+        except BodyRefused as refused:
+            request = Request(path, call, refused.read, key, None, query_key)
+            bad = BadRequest(refused.status, refused.code, refused.message)
+            return _closing(await self._refuse(request, bad), refused.cut)
+        request = Request(path, call, body, key, self._client_ip(scope, headers), query_key)
+        try:
             acceptance = self._acceptor.accept(request)
         except BadRequest as bad:
-            request = request if request.body else Request(path, call, body, None, None)
             return await self._refuse(request, bad)
         return await self._commit(acceptance, len(body))
 
-    async def _commit(self, acceptance: Acceptance, size: int) -> tuple[int, bytes, Headers]:
+    async def _commit(self, acceptance: Acceptance, size: int) -> Answer:
         try:
             await self._committer.commit(acceptance, size)
         except JournalFull as full:
-            full_disk = "disk is" in str(full)
-            code, status, wait = (
-                ("unavailable", 503, b"30") if full_disk else ("rate_limited", 429, b"1")
-            )
-            retry = [(b"retry-after", wait), (b"x-ratelimit-reset", wait)]
-            status_, body, extra = _error(status, code, f"{full}; try again later")
-            return status_, body, extra + retry
+            return _later(429, "rate_limited", f"{full}; try again later", 1)
         except JournalError as error:
-            answer = _error(503, "unavailable", f"not written, send again: {error}")
-            return answer[0], answer[1], [*answer[2], (b"retry-after", b"5")]
+            return _later(503, "unavailable", f"not written, send again: {error}", 5)
         if acceptance.refusals:
             return 200, _refused_items(acceptance.refusals), [_JSON]
         return 200, _OK, [_JSON]
 
-    async def _refuse(self, request: Request, bad: BadRequest) -> tuple[int, bytes, Headers]:
+    async def _refuse(self, request: Request, bad: BadRequest) -> Answer:
         """Keep what was refused, with its reason, then answer."""
-        if request.body:
+        if bad.status != 408:
             record = self._acceptor.rejected(request, bad)
             acceptance = Acceptance(record.received_us, rejected=[record])
-            status, body, headers = await self._commit(acceptance, len(request.body))
-            if status != 200:
-                return status, body, headers
+            answer = await self._commit(acceptance, len(request.body))
+            if answer[0] != 200:
+                return answer
         if bad.status == 200:
             return 200, _refused_items([(0, bad.code, bad.message)]), [_JSON]
         return _error(bad.status, bad.code, bad.message)
 
     async def _other(
-        self, scope: Scope, receive: Receive, path: str, headers: Headers
-    ) -> tuple[int, bytes, Headers]:
+        self, scope: Scope, receive: Receive, path: str, headers: dict[bytes, bytes]
+    ) -> Answer:
         method = scope["method"]
         if method == "OPTIONS":
-            return 204, b"", _preflight(headers)
-        if path in PIXEL_CALLS and method in ("GET", "HEAD"):
-            return await self._pixel(scope, path, headers)
+            return 204, b"", _preflight(headers.get(b"access-control-request-headers"))
+        if method in ("GET", "HEAD"):
+            answer = await self._get(scope, path, headers)
+            if answer is not None:
+                return answer
         if path == _METRICS_PATH and method == "POST":
             return await self._drain(receive, headers)
-        key = settings_key(path)
-        if key is not None and method in ("GET", "HEAD"):
-            return self._settings(key, scope, headers)
-        if path in ("/health", "/ready"):
-            return 200, _OK, [_JSON, (b"cache-control", b"no-store")]
-        if path == "/metrics":
-            return 200, self._metrics().encode(), [(b"content-type", b"text/plain; version=0.0.4")]
-        if path in POST_CALLS:
-            answer = _error(405, "method_not_allowed", f"use POST for {path}")
-            return answer[0], answer[1], [*answer[2], (b"allow", b"POST, OPTIONS")]
+        if path in POST_CALLS or path == _METRICS_PATH:
+            return _not_allowed(path, b"POST, OPTIONS")
+        if path in PIXEL_CALLS or settings_key(path) is not None:
+            return _not_allowed(path, b"GET, HEAD, OPTIONS")
         return _error(404, "not_found", f"no such path: {path}; the tracking API is at /v1/track")
 
-    async def _pixel(self, scope: Scope, path: str, headers: Headers) -> tuple[int, bytes, Headers]:
-        """Always the image, whatever becomes of the event."""
-        query = scope["query_string"]
-        ip = self._client_ip(scope, headers)
-        request = Request(path, PIXEL_CALLS[path], query, None, ip)
-        try:
-            request = Request(path, PIXEL_CALLS[path], pixel_body(query), None, ip)
-            await self._commit(self._acceptor.accept(request), len(query))
-        except ValueError as error:
-            await self._refuse(request, BadRequest(200, "bad_request", str(error)))
-        except BadRequest as bad:
-            await self._refuse(request, bad)
-        return 200, GIF, [(b"content-type", b"image/gif"), (b"cache-control", b"no-store")]
+    async def _get(self, scope: Scope, path: str, headers: dict[bytes, bytes]) -> Answer | None:
+        """The answer to GET or HEAD, or None when the path has none."""
+        if path in PIXEL_CALLS:
+            if scope["method"] == "GET":
+                await self._pixel(scope, path, headers)
+            return 200, GIF, [(b"content-type", b"image/gif"), _NO_STORE]
+        key = settings_key(path)
+        if key is not None:
+            return self._settings(key, scope, headers)
+        if path in ("/health", "/ready"):
+            return 200, _OK, [_JSON, _NO_STORE]
+        if path == "/metrics":
+            return 200, self._metrics().encode(), [(b"content-type", b"text/plain; version=0.0.4")]
+        return None
 
-    async def _drain(self, receive: Receive, headers: Headers) -> tuple[int, bytes, Headers]:
+    async def _pixel(self, scope: Scope, path: str, headers: dict[bytes, bytes]) -> None:
+        """Take in the event of a pixel; whatever becomes of it, the answer is the image."""
+        query: bytes = scope["query_string"]
+        call, ip, key = PIXEL_CALLS[path], self._client_ip(scope, headers), _query_key(query)
+        try:
+            try:
+                request = Request(path, call, pixel_body(query), None, ip, key)
+            except ValueError as error:
+                request = Request(path, call, query, None, ip, key)
+                raise BadRequest(200, "bad_request", str(error)) from error
+            answer = await self._commit(self._acceptor.accept(request), len(query))
+        except BadRequest as bad:
+            answer = await self._refuse(request, bad)
+        if answer[0] >= 429:
+            self._committer.tally.lost_pixels += 1
+            log.error("a pixel's event was lost: %s", answer[1].decode())
+
+    async def _drain(self, receive: Receive, headers: dict[bytes, bytes]) -> Answer:
         """analytics.js reports on itself: taken, and not kept."""
         try:
-            await self._body(receive, headers)
-        except BadRequest as bad:
-            return _error(bad.status, bad.code, bad.message)
+            await self._bodies.read(receive, headers.get(b"content-encoding"))
+        except BodyRefused as refused:
+            return _closing(_error(refused.status, refused.code, refused.message), refused.cut)
         return 200, _OK, [_JSON]
 
-    def _settings(self, key: str, scope: Scope, headers: Headers) -> tuple[int, bytes, Headers]:
+    def _settings(self, key: str, scope: Scope, headers: dict[bytes, bytes]) -> Answer:
         if self._find_source(key) is None:
             return _error(404, "unknown_source", f"no source has the write key {key!r}")
         scheme, host = self._address(scope, headers)
-        document = settings_document(key, scheme, host)
-        cors = [(b"access-control-allow-origin", b"*"), (b"cache-control", b"public, max-age=30")]
-        if _header(headers, b"origin") is not None:
-            cors = cors[1:]
-        return 200, _encode(document), [_JSON, *cors]
+        extra = [_JSON, (b"cache-control", b"public, max-age=30")]
+        if b"origin" not in headers:
+            extra.append((b"access-control-allow-origin", b"*"))
+        return 200, _encode(settings_document(key, scheme, host)), extra
 
-    def _address(self, scope: Scope, headers: Headers) -> tuple[str, str]:
+    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, str]:
         """(scheme, host) under which the browser reached us."""
         if self._public_url:
             scheme, _, host = self._public_url.partition("://")
             return scheme, host.rstrip("/")
         scheme = scope.get("scheme", "http")
-        host = (_header(headers, b"host") or b"localhost").decode("latin-1")
+        host = headers.get(b"host", b"localhost").decode("latin-1")
         client = scope.get("client")
-        if client and client[0] in self._trusted:
-            scheme = (_header(headers, b"x-forwarded-proto") or scheme.encode()).decode("latin-1")
-            forwarded = _header(headers, b"x-forwarded-host")
-            host = forwarded.decode("latin-1") if forwarded else host
+        if client and self._proxies.trusts(client[0]):
+            scheme = _first(headers.get(b"x-forwarded-proto")) or scheme
+            host = _first(headers.get(b"x-forwarded-host")) or host
         return scheme, host
 
-    def _client_ip(self, scope: Scope, headers: Headers) -> str | None:
+    def _client_ip(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         client = scope.get("client")
         if not client:
             return None
-        ip: str = client[0]
-        if ip in self._trusted:
-            forwarded = _header(headers, b"x-forwarded-for")
-            if forwarded:
-                for hop in reversed(forwarded.decode("latin-1").split(",")):
-                    ip = hop.strip()
-                    if ip not in self._trusted:
-                        break
-        return ip
-
-    async def _body(self, receive: Receive, headers: Headers) -> bytes:
-        """The body, decompressed; refused while it is read when it grows too large or slow."""
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            try:
-                async with asyncio.timeout(self._body_timeout):
-                    body = await self._rest(receive, body)
-            except TimeoutError as error:
-                raise BadRequest(
-                    408, "timeout", f"the body took longer than {self._body_timeout:g} s"
-                ) from error
-        if len(body) > self._max_request:
-            raise _too_large(self._max_request)
-        encoding = _header(headers, b"content-encoding")
-        if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
-            return _decompress(body, encoding.strip().lower(), self._max_request)
-        return body
-
-    async def _rest(self, receive: Receive, first: bytes) -> bytes:
-        parts, size = [first], len(first)
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest(400, "bad_request", "the client went away")
-            part = message.get("body", b"")
-            parts.append(part)
-            size += len(part)
-            if size > self._max_request:
-                raise _too_large(self._max_request)
-            if not message.get("more_body"):
-                return b"".join(parts)
+        forwarded = headers.get(_FORWARDED)
+        if forwarded is not None:
+            hops = [value for name, value in scope["headers"] if name == _FORWARDED]
+            forwarded = b",".join(hops)
+        return self._proxies.client_ip(client[0], forwarded)
 
 
-def _too_large(limit: int) -> BadRequest:
-    return BadRequest(400, "too_large", f"a request may have {limit} bytes")
+def _first(listed: bytes | None) -> str:
+    return (listed or b"").decode("latin-1").partition(",")[0].strip()
 
 
-def _decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
-        raise BadRequest(400, "bad_request", f"Content-Encoding {encoding!r}: use gzip or none")
-    machine = zlib.decompressobj(47)
-    try:
-        plain = machine.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadRequest(400, "bad_request", f"the body is not {encoding.decode()}") from error
-    if len(plain) > limit:
-        raise _too_large(limit)
-    if not machine.eof:
-        raise BadRequest(400, "bad_request", f"the {encoding.decode()} body is cut short")
-    return plain
-
-
-def _header(headers: Headers, name: bytes) -> bytes | None:
-    for key, value in headers:
-        if key == name:
-            return value
-    return None
-
-
-def _basic_key(headers: Headers) -> str | None:
+def _basic_key(authorization: bytes | None) -> str | None:
     """The user name of Basic authorization, with or without the colon."""
-    value = _header(headers, b"authorization")
-    if value is None or value[:6].lower() != b"basic ":
+    if authorization is None or authorization[:6].lower() != b"basic ":
         return None
     try:
-        decoded = base64.b64decode(value[6:].strip() + b"==")
+        decoded = base64.b64decode(authorization[6:].strip() + b"==")
     except (binascii.Error, ValueError):
         return None
     return decoded.partition(b":")[0].decode("utf-8", "replace") or None
 
 
+def _query_key(query: bytes) -> str | None:
+    if b"writeKey=" not in query:
+        return None
+    return parse_qs(query.decode("utf-8", "replace")).get("writeKey", [None])[0]
+
+
 def _cors(origin: bytes) -> Headers:
     return [
-        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-origin", origin if _is_printable(origin) else b"null"),
         (b"access-control-allow-credentials", b"true"),
         (b"access-control-expose-headers", b"Retry-After, X-RateLimit-Reset"),
         (b"vary", b"Origin"),
     ]
 
 
-def _preflight(headers: Headers) -> Headers:
-    asked = _header(headers, b"access-control-request-headers")
+def _preflight(asked: bytes | None) -> Headers:
+    if asked is None or not _is_printable(asked):
+        asked = b"authorization, content-type, x-retry-count"
     return [
         (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-        (b"access-control-allow-headers", asked or b"authorization, content-type, x-retry-count"),
+        (b"access-control-allow-headers", asked),
         (b"access-control-max-age", b"86400"),
     ]
 
 
-def _error(status: int, code: str, message: str) -> tuple[int, bytes, Headers]:
+def _is_printable(value: bytes) -> bool:
+    return value.isascii() and value.decode().isprintable()
+
+
+def _error(status: int, code: str, message: str) -> Answer:
     body = _encode({"success": False, "code": code, "message": message})
     return status, body, [_JSON]
+
+
+def _later(status: int, code: str, message: str, seconds: int) -> Answer:
+    """An answer after which the sender should come back."""
+    wait = str(seconds).encode()
+    status, body, headers = _error(status, code, message)
+    return status, body, [*headers, (b"retry-after", wait), (b"x-ratelimit-reset", wait)]
+
+
+def _not_allowed(path: str, allowed: bytes) -> Answer:
+    method = allowed.partition(b",")[0].decode()
+    status, body, headers = _error(405, "method_not_allowed", f"use {method} for {path}")
+    return status, body, [*headers, (b"allow", allowed)]
+
+
+def _closing(answer: Answer, close: bool) -> Answer:
+    status, body, headers = answer
+    return status, body, [*headers, (b"connection", b"close")] if close else headers
 
 
 def _refused_items(refusals: list[tuple[int, str, str]]) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
 
 import msgspec
 
-from penstock.errors import JournalError, JournalFull
+from penstock.errors import JournalError, JournalFull, JournalUnwritable
 from penstock.events.model import Record, RejectedRecord
 from penstock.ingest.accept import Acceptance
 from penstock.journal.contract import NewBlock, Writer
@@ -19,6 +20,8 @@ __all__ = ["GroupCommitter", "Tally"]
 log = logging.getLogger("penstock.ingest")
 _encode = msgspec.msgpack.Encoder().encode
 _BLOCK_EVENTS = 2_000
+_Waiting = tuple[Acceptance, "asyncio.Future[None]", int]
+"""What to write, whom to tell, and the bytes it counts for in the queue."""
 
 
 class Tally:
@@ -30,13 +33,14 @@ class Tally:
         self.commits = 0
         self.failed_commits = 0
         self.turned_away = 0
+        self.lost_pixels = 0
 
 
 class GroupCommitter:
     """Writes what requests bring in one transaction per round, then answers them all.
 
     ``commit`` is called in the event loop; a thread of its own waits for the disk. At most
-    ``queue_bytes`` may wait; beyond, ``commit`` raises JournalFull at once.
+    ``queue_bytes`` may be waiting or being written; beyond, ``commit`` raises JournalFull at once.
     """
 
     def __init__(
@@ -53,8 +57,8 @@ class GroupCommitter:
         self._queue_bytes = queue_bytes
         self._has_room = has_room
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[Acceptance, asyncio.Future[None]]] = []
-        self._waiting_bytes = 0
+        self._waiting: list[_Waiting] = []
+        self._pending_bytes = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -64,19 +68,20 @@ class GroupCommitter:
     def commit(self, acceptance: Acceptance, size: int) -> asyncio.Future[None]:
         """A future that is done when everything in ``acceptance`` is on disk.
 
-        It fails with JournalError when the write failed. Raises JournalFull when too much waits
-        already or the disk is nearly full. ``size`` is the length of the request's body.
+        It fails with JournalUnwritable when the write failed. Raises JournalFull when too much
+        waits already, JournalUnwritable when the disk is nearly full. ``size`` is the length of
+        the request's body.
         """
-        if self._waiting_bytes + size > self._queue_bytes:
+        if self._pending_bytes and self._pending_bytes + size > self._queue_bytes:
             self.tally.turned_away += 1
             raise JournalFull("too many events wait for the disk")
         if not self._has_room():
             self.tally.turned_away += 1
-            raise JournalFull("the disk is nearly full")
+            raise JournalUnwritable("the disk is nearly full")
         future: asyncio.Future[None] = self._loop.create_future()
+        self._pending_bytes += size
         with self._lock:
-            self._waiting.append((acceptance, future))
-            self._waiting_bytes += size
+            self._waiting.append((acceptance, future, size))
         self._wake.set()
         return future
 
@@ -94,7 +99,6 @@ class GroupCommitter:
             self._wake.clear()
             with self._lock:
                 work, self._waiting = self._waiting, []
-                self._waiting_bytes = 0
             if work:
                 self._round(work)
             elif self._closing:
@@ -102,26 +106,45 @@ class GroupCommitter:
             if self._closing:
                 self._wake.set()
 
-    def _round(self, work: list[tuple[Acceptance, asyncio.Future[None]]]) -> None:
-        records: list[Record] = []
-        rejected: list[RejectedRecord] = []
-        for acceptance, _ in work:
-            records += acceptance.records
-            rejected += acceptance.rejected
+    def _round(self, work: list[_Waiting]) -> None:
         error: JournalError | None = None
         try:
-            if rejected:
-                self._rejected.append(list(_blocks(rejected)))
-            if records:
-                self._received.append(list(_blocks(records)))
-            self.tally.accepted += len(records)
-            self.tally.rejected += len(rejected)
-            self.tally.commits += 1
+            self._write([acceptance for acceptance, _, _ in work])
         except JournalError as failure:
-            log.error("nothing of %d requests was written: %s", len(work), failure)
-            self.tally.failed_commits += 1
             error = failure
-        self._loop.call_soon_threadsafe(_settle, [future for _, future in work], error)
+        except Exception as failure:
+            log.exception("the committer failed")
+            error = JournalUnwritable(f"{type(failure).__name__}: {failure}")
+        if error is not None:
+            log.error("nothing of %d requests was written: %s", len(work), error)
+            self.tally.failed_commits += 1
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._settle, work, error)
+
+    def _write(self, acceptances: list[Acceptance]) -> None:
+        records: list[Record] = []
+        rejected: list[RejectedRecord] = []
+        for acceptance in acceptances:
+            records += acceptance.records
+            rejected += acceptance.rejected
+        if rejected:
+            self._rejected.append(_blocks(rejected))
+        if records:
+            self._received.append(_blocks(records))
+        self.tally.accepted += len(records)
+        self.tally.rejected += len(rejected)
+        self.tally.commits += 1
+
+    def _settle(self, work: list[_Waiting], error: JournalError | None) -> None:
+        """In the event loop: answer the requests of a round."""
+        for _, future, size in work:
+            self._pending_bytes -= size
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
 
 
 def _blocks(records: list[Record] | list[RejectedRecord]) -> list[NewBlock]:
@@ -130,13 +153,3 @@ def _blocks(records: list[Record] | list[RejectedRecord]) -> list[NewBlock]:
         for start in range(0, len(records), _BLOCK_EVENTS)
         for part in (records[start : start + _BLOCK_EVENTS],)
     ]
-
-
-def _settle(futures: list[asyncio.Future[None]], error: JournalError | None) -> None:
-    for future in futures:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)

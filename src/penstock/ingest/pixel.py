@@ -13,13 +13,14 @@ __all__ = ["GIF", "pixel_body"]
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent image of one pixel."""
+_DEEPEST = 100
 
 
 def pixel_body(query: bytes) -> bytes:
     """The event of a pixel request as JSON, from ``data`` or from dotted query parameters.
 
     ``data`` is base64 in either alphabet, with or without padding. Raises ValueError when it is
-    not base64.
+    not base64, or when the parameters don't make an object.
     """
     pairs = parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True)
     for name, value in pairs:
@@ -40,9 +41,12 @@ def _decode(text: str) -> bytes:
 
 
 def _put(target: dict[str, Any], path: list[str], value: str) -> None:
-    for part in path[:-1]:
-        below = target.setdefault(part, {})
-        if not isinstance(below, dict):
-            return
-        target = below
+    if len(path) > _DEEPEST:
+        raise ValueError(f"a parameter may have {_DEEPEST} parts, not {len(path)}")
+    for depth, part in enumerate(path[:-1], 1):
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise ValueError(f"{'.'.join(path[:depth])!r} is both a value and an object")
+    if isinstance(target.get(path[-1]), dict):
+        raise ValueError(f"{'.'.join(path)!r} is both a value and an object")
     target[path[-1]] = value

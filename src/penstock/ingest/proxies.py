@@ -1,0 +1,78 @@
+"""Where a request came from, when proxies stand before the collector."""
+
+from __future__ import annotations
+
+import functools
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from penstock.errors import ConfigurationError
+
+__all__ = ["Proxies"]
+
+_REMEMBERED = 4096
+_LONGEST = 64
+
+
+class Proxies:
+    """The proxies whose word is taken for where a request came from."""
+
+    def __init__(self, trusted: str = "") -> None:
+        """``trusted``: addresses or networks such as 10.0.0.0/8, separated by commas.
+
+        Raises ConfigurationError when one of them is neither.
+        """
+        self._networks = [_network(part) for part in trusted.split(",") if part.strip()]
+
+    def trusts(self, host: str) -> bool:
+        """Whether this peer is one of them."""
+        address = _address(host)
+        return address is not None and any(address in network for network in self._networks)
+
+    def client_ip(self, peer: str, forwarded: bytes | None) -> str | None:
+        """The sender's IPv4 address, or None; IPv6 addresses are not collected.
+
+        ``forwarded`` is X-Forwarded-For, of which only the hops written by trusted proxies are
+        believed: the last one that is not a trusted proxy is the sender.
+        """
+        address = _address(peer)
+        if forwarded is not None and self.trusts(peer):
+            for hop in reversed(forwarded.decode("latin-1").split(",")):
+                hop = hop.strip()[:_LONGEST]
+                if not hop:
+                    continue
+                address = _address(hop)
+                if address is None or not self.trusts(hop):
+                    break
+        return str(address) if isinstance(address, IPv4Address) else None
+
+
+@functools.lru_cache(_REMEMBERED)
+def _address(hop: str) -> IPv4Address | IPv6Address | None:
+    """An address as peers and proxies write it: perhaps with a port, brackets or quotes."""
+    text = hop.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"trusted_proxies: {text.strip()!r} is neither an address nor a network"
+        ) from error
