@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -73,6 +74,8 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
 
     del partition
     sys.setrecursionlimit(10_000)  # as deep as the collector lets JSON be
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)  # events make many objects, and no cycles
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
     engine = DuckDbWarehouse(
         settings.warehouse_file,

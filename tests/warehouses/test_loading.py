@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -145,7 +146,14 @@ def test_a_missing_disk_is_waited_for_and_sets_nothing_aside(tmp_path: Path) -> 
     class FullDisk(DuckDbWarehouse):
         full = True
 
-        def load(self, chunk: Prepared, part: int, following: int) -> Loaded:
+        def load(
+            self,
+            chunk: Prepared,
+            part: int,
+            following: int,
+            before_commit: Callable[[], None] = lambda: None,
+        ) -> Loaded:
+            before_commit()
             if self.full:
                 raise WarehouseUnavailable("no room")
             return super().load(chunk, part, following)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -51,8 +52,16 @@ class Warehouse(Protocol[Chunk]):
         Raises WarehouseError when an event can't be read.
         """
 
-    def load(self, chunk: Chunk, part: int, following: int) -> Loaded:
+    def load(
+        self,
+        chunk: Chunk,
+        part: int,
+        following: int,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> Loaded:
         """Load events of one partition in order, and set its position, in one transaction.
+
+        ``before_commit`` is called when the engine alone has work left.
 
         Nothing of a chunk is visible unless all of it is. Raises WarehouseError; then nothing
         was changed, and the same events, or a part of them, may be prepared and given again.

@@ -143,7 +143,13 @@ class DuckDbWarehouse:
         except Exception as error:
             raise _translated(f"reading {len(chunk)} events", error) from error
 
-    def load(self, chunk: Prepared, part: int, following: int) -> Loaded:
+    def load(
+        self,
+        chunk: Prepared,
+        part: int,
+        following: int,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> Loaded:
         """Load events in order, and set the position, in one transaction."""
         tables = discards = 0
         filtered = chunk.filtered
@@ -155,6 +161,7 @@ class DuckDbWarehouse:
                 tables += written
                 discards += dropped
             self._advance(part, following, chunk.events - filtered, filtered)
+            before_commit()
             self.connection.execute("COMMIT")
         except Exception as error:
             self._roll_back()

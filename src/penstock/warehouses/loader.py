@@ -41,7 +41,7 @@ class Loader(Generic[Chunk]):
 
     A chunk has at most ``chunk`` events; when the one before wrote many tables, up to four times
     as many, because each table costs about the same however few rows it gets. While a chunk is
-    loaded the next one is read and prepared in a thread. The position is committed by the
+    committed the next one is read and prepared in a thread. The position is committed by the
     warehouse together with the rows; the journal is told afterwards, for retention only.
 
     A chunk that the warehouse refuses is tried again at half the size, and so on; a single event
@@ -81,18 +81,24 @@ class Loader(Generic[Chunk]):
         following = ahead.result() if ahead is not None else self._read(dict(self._positions))
         if following is None:
             return None
-        positions = {**self._positions, following.part: following.following}
-        reading = self._reader.submit(self._read, positions)
-        try:
-            loaded = self._load(following)
-        except BaseException:
-            reading.cancel()
-            wait([reading])
-            raise
+        loaded = self._load(following)
         self._journal.commit(CONSUMER, EVENTS, following.part, following.following)
         self._tables = loaded.tables
-        self._ahead = reading
         return loaded
+
+    def _read_ahead(self, part: int, position: int) -> None:
+        """Read the next chunk in a thread.
+
+        Only while the warehouse commits, which takes no part in Python: two threads that both
+        want the interpreter would hold each other up for longer than they gain.
+        """
+        self._ahead = self._reader.submit(self._read, {**self._positions, part: position})
+
+    def _drop_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
+            wait([self._ahead])
+            self._ahead = None
 
     def _read(self, positions: dict[int, int]) -> _Next[Chunk] | None:
         """The next chunk of the first partition that has news."""
@@ -120,22 +126,27 @@ class Loader(Generic[Chunk]):
         return None
 
     def _load(self, ready: _Next[Chunk]) -> Loaded:
+        part, following = ready.part, ready.following
         try:
             if ready.chunk is None:
                 raise ready.error or WarehouseError("nothing was prepared")
-            loaded = self._warehouse.load(ready.chunk, ready.part, ready.following)
+            loaded = self._warehouse.load(
+                ready.chunk, part, following, lambda: self._read_ahead(part, following)
+            )
         except (WarehouseUnavailable, WarehouseInvalid):
+            self._drop_ahead()
             raise
         except WarehouseError as error:
+            self._drop_ahead()
             if len(ready.records) > 1:
                 self._limit = len(ready.records) // 2
                 raise
             record = ready.records[0]
             log.error("event %s can't be loaded: %s", record.message_id, error)
-            self._warehouse.set_aside(record, ready.part, ready.following, str(error))
+            self._warehouse.set_aside(record, part, following, str(error))
             loaded = Loaded(1, 0, 1, 1)
         self._limit = self._limit * 2 if self._limit < self._chunk // 2 else 0
-        self._positions[ready.part] = ready.following
+        self._positions[part] = following
         return loaded
 
     def chunk_size(self) -> int:

@@ -145,12 +145,21 @@ class Column:
 class _Level:
     """What the keys of one object lead to."""
 
-    __slots__ = ("below", "columns", "path")
+    __slots__ = ("below", "columns", "lists", "path")
 
     def __init__(self, path: tuple[str, ...]) -> None:
         self.path = path
         self.columns: dict[str, Column] = {}
+        self.lists: dict[str, list[Any]] = {}
+        """The values of each column, one step nearer for the inner loop."""
         self.below: dict[str, _Level] = {}
+
+    def under(self, key: str) -> _Level:
+        """The level of an object that stands under a key."""
+        below = self.below.get(key)
+        if below is None:
+            below = self.below[key] = _Level((*self.path, key))
+        return below
 
 
 class TableStage:
@@ -197,27 +206,29 @@ class TableStage:
                 self._flatten(self._properties, properties, row, False)
 
     def _flatten(self, level: _Level, values: dict[str, Any], row: int, context: bool) -> None:
-        columns = level.columns
+        lists = level.lists
         for key, value in values.items():
             if type(value) is dict:
                 if value:
-                    below = level.below.get(key)
-                    if below is None:
-                        below = level.below[key] = _Level((*level.path, key))
-                    self._flatten(below, value, row, context)
+                    self._flatten(level.under(key), value, row, context)
                 continue
-            column = columns.get(key)
-            if column is None:
-                column = columns[key] = self._column((*level.path, key), context)
-            held = column.values
+            try:
+                held = lists[key]
+            except KeyError:
+                held = self._add_column(level, key, context)
             behind = row - len(held)
-            if behind == 0:
+            if not behind:
                 held.append(value)
             elif behind > 0:
-                held.extend([None] * behind)
+                held += [None] * behind
                 held.append(value)
             else:
-                self._collide(column, row, value)
+                self._collide(level.columns[key], row, value)
+
+    def _add_column(self, level: _Level, key: str, context: bool) -> list[Any]:
+        column = level.columns[key] = self._column((*level.path, key), context)
+        level.lists[key] = column.values
+        return column.values
 
     def _collide(self, column: Column, row: int, value: Any) -> None:
         lost = column.values[row]
