@@ -50,6 +50,15 @@ def test_random_events_with_small_caps(data: st.DataObject) -> None:
     check(data.draw(chunked(events)), max_event_tables=2, max_columns=18)
 
 
+@pytest.mark.soak
+@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_many_more_random_events(data: st.DataObject) -> None:
+    events = data.draw(stored_events(max_size=25))
+    caps = data.draw(st.sampled_from([{}, {"max_event_tables": 2, "max_columns": 18}]))
+    check(data.draw(chunked(events)), **caps)
+
+
 @pytest.mark.parametrize("position", [5, 9])
 def test_position_and_rows_come_together(position: int) -> None:
     warehouse = DuckDbWarehouse(":memory:")
