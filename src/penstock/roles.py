@@ -10,9 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import msgspec
 
+from penstock.engine import role_label
 from penstock.errors import PenstockError, WarehouseInvalid
 from penstock.settings import Settings, load_settings
 
@@ -21,6 +25,7 @@ __all__ = ["ROLES", "main"]
 log = logging.getLogger("penstock.engine")
 _IDLE_S = 0.05
 _MAINTENANCE_S = 60.0
+_MOST_DOUBLINGS = 10
 
 
 def collect(settings: Settings, stop: threading.Event, partition: int) -> None:
@@ -29,9 +34,11 @@ def collect(settings: Settings, stop: threading.Event, partition: int) -> None:
     from penstock.journal.sqlite import SqliteJournal
     from penstock.workspace.store import Workspace
 
-    del stop  # the HTTP server has handlers of its own for SIGTERM
+    signal.signal(signal.SIGTERM, _leave)  # until the HTTP server puts handlers of its own
+    if stop.is_set():
+        return
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
-    workspace = Workspace(settings.data / "state.sqlite")
+    workspace = Workspace(settings.state_file)
     run_collector(settings, partition, journal, workspace)
 
 
@@ -67,14 +74,12 @@ def process(settings: Settings, stop: threading.Event, partition: int) -> None:
 def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Load ``events`` into the warehouse, and answer queries."""
     from penstock.journal.sqlite import SqliteJournal
-    from penstock.warehouses.compaction import is_due
     from penstock.warehouses.duckdb import DuckDbWarehouse
     from penstock.warehouses.loader import Loader
     from penstock.warehouses.service import QueryServer
 
     del partition
     sys.setrecursionlimit(10_000)  # as deep as the collector lets JSON be
-    gc.freeze()
     gc.set_threshold(200_000, 20, 100)  # events make many objects, and no cycles
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
     engine = DuckDbWarehouse(
@@ -85,17 +90,14 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
         sql_timeout=settings.sql_timeout.total_seconds(),
     )
     loader = Loader(journal, engine, chunk=settings.warehouse_chunk)
-    server = QueryServer(settings.run_folder / "warehouse.sock", engine.query)
+    server = QueryServer(settings.socket_file, engine.query)
 
     def step() -> int:
         loaded = loader.step()
         return 0 if loaded is None else loaded.events
 
-    every_us = int(settings.compact_every.total_seconds() * 1_000_000)
-
     def maintain() -> None:
-        if is_due(engine.connection, time.time_ns() // 1000, every_us):
-            engine.compact()
+        engine.compact(settings.compact_every)
 
     _loop(stop, step, maintain, pause_s=settings.warehouse_interval.total_seconds())
     server.close()
@@ -131,7 +133,7 @@ def _loop(
         except PenstockError as error:
             trouble += 1
             log.error("%s; trying again", error)
-            stop.wait(min(0.05 * 2**trouble, 30))
+            stop.wait(min(0.05 * 2 ** min(trouble, _MOST_DOUBLINGS), 30))
             continue
         spent = time.monotonic() - began
         stop.wait(max(pause_s - spent, 0.0) if worked else max(_IDLE_S, pause_s / 5))
@@ -143,7 +145,6 @@ def main() -> None:
     Ends when standard input closes, which it does when the supervisor dies, however it dies.
     """
     name, partition, raw = sys.argv[1:4]
-    settings = load_settings(msgspec.json.decode(raw), environment={})
     logging.basicConfig(
         level=logging.INFO,
         format=f"%(asctime)s %(levelname)s {name}: %(message)s",
@@ -153,11 +154,38 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    failure = None
     try:
+        settings = load_settings(msgspec.json.decode(raw), {}, Path(os.devnull))
+        failure = settings.failure_file(role_label(name, int(partition)))
         ROLES[name](settings, stop, int(partition))
     except PenstockError as error:
-        log.error("%s", error)
+        if _is_new(failure, str(error)):
+            log.error("%s", error)
         sys.exit(3)
+    except Exception as error:
+        if _is_new(failure, f"{type(error).__name__}: {error}"):
+            log.exception("unexpected")
+        sys.exit(1)
+
+
+def _is_new(file: Path | None, message: str) -> bool:
+    """Leave what ended the role to the supervisor; False when it is what ended it before."""
+    if file is None:
+        return True
+    try:
+        if file.is_file() and file.read_text(encoding="utf-8") == message:
+            return False
+        file.write_text(message, encoding="utf-8")
+    except (OSError, UnicodeError):
+        return True
+    return True
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End in order, once. The HTTP server, too, raises its SIGTERM again when it has drained."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ file, so the text under each field is what a user reads.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import re
 import tomllib
@@ -21,6 +22,18 @@ from penstock.errors import ConfigurationError
 __all__ = ["Settings", "environment_name", "load_settings"]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_AT_LEAST_ONE = frozenset(
+    {
+        "workers",
+        "max_request_bytes",
+        "max_event_bytes",
+        "max_batch_items",
+        "queue_bytes",
+        "segment_bytes",
+        "warehouse_chunk",
+    }
+)
+_AT_LEAST_ZERO = frozenset({"min_free_disk", "journal_max_bytes", "warehouse_threads"})
 
 
 def _help(text: str) -> dict[str, str]:
@@ -55,7 +68,10 @@ class Settings:
     )
     trusted_proxies: str = dataclasses.field(
         default="127.0.0.1",
-        metadata=_help("Comma-separated addresses whose X-Forwarded-For and -Proto are believed."),
+        metadata=_help(
+            "Addresses, or networks such as 10.0.0.0/8, comma-separated, whose X-Forwarded-For "
+            "and -Proto are believed. Empty: nobody's."
+        ),
     )
     max_request_bytes: int = dataclasses.field(
         default=512 * 1024,
@@ -69,7 +85,9 @@ class Settings:
     )
     body_timeout: timedelta = dataclasses.field(
         default=timedelta(seconds=15),
-        metadata=_help("Longest a client may take to send one request's body."),
+        metadata=_help(
+            "Longest a client may take to send the headers of a request, and again its body."
+        ),
     )
     unknown_key_status: int = dataclasses.field(
         default=401,
@@ -149,8 +167,22 @@ class Settings:
 
     @property
     def run_folder(self) -> Path:
-        """Folder of locks and sockets; empty when no engine runs."""
+        """Folder of the lock and the socket of an engine; they stay when it ends."""
         return self.data / "run"
+
+    @property
+    def socket_file(self) -> Path:
+        """Socket on which the running engine answers queries."""
+        return self.run_folder / "warehouse.sock"
+
+    @property
+    def state_file(self) -> Path:
+        """The embedded state store."""
+        return self.data / "state.sqlite"
+
+    def failure_file(self, label: str) -> Path:
+        """Where a role leaves the error that ended it."""
+        return self.run_folder / f"{label}.error"
 
 
 def environment_name(field: str) -> str:
@@ -176,7 +208,7 @@ def load_settings(
         variable = environment_name(field.name)
         if flags and flags.get(field.name) is not None:
             values[field.name] = _convert(field.name, flags[field.name], hints[field.name], "flag")
-        elif environment.get(variable):
+        elif _is_set(environment.get(variable), hints[field.name]):
             values[field.name] = _convert(
                 field.name, environment[variable], hints[field.name], variable
             )
@@ -187,6 +219,11 @@ def load_settings(
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def _is_set(value: str | None, kind: Any) -> bool:
+    """Whether a variable says something: the empty text is a text, but no number or path."""
+    return value is not None and (value != "" or kind is str)
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -227,11 +264,30 @@ def _duration(value: Any) -> timedelta:
 def _check(settings: Settings) -> None:
     if settings.unknown_key_status not in (200, 401):
         raise ConfigurationError("unknown_key_status: use 401 or 200")
-    if settings.workers < 1:
-        raise ConfigurationError("workers: at least 1")
     if not 0 <= settings.port <= 65535 or not 0 <= settings.console_port <= 65535:
         raise ConfigurationError("port, console_port: between 0 and 65535")
     if not re.fullmatch(r"\d+(\.\d+)?\s*([KMGT]i?B|%)", settings.warehouse_memory):
         raise ConfigurationError("warehouse_memory: a size such as 2GB, 512MB or 50%")
-    if settings.dedupe_window <= timedelta(0):
-        raise ConfigurationError("dedupe_window: longer than zero")
+    _check_sizes(settings)
+    _check_proxies(settings.trusted_proxies)
+
+
+def _check_sizes(settings: Settings) -> None:
+    for field in dataclasses.fields(Settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, timedelta) and value <= timedelta(0):
+            raise ConfigurationError(f"{field.name}: longer than zero")
+        if field.name in _AT_LEAST_ONE and value < 1:
+            raise ConfigurationError(f"{field.name}: at least 1")
+        if field.name in _AT_LEAST_ZERO and value < 0:
+            raise ConfigurationError(f"{field.name}: not below 0")
+
+
+def _check_proxies(trusted: str) -> None:
+    for part in filter(None, map(str.strip, trusted.split(","))):
+        try:
+            ipaddress.ip_network(part, strict=False)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"trusted_proxies: {part!r} is neither an address nor a network such as 10.0.0.0/8"
+            ) from error

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from penstock.cli import status as module
 from penstock.cli.up import local_url
+from penstock.engine import DataFolderLock
+from penstock.errors import EngineUnreachable
 from penstock.events.model import Record, RejectedRecord
 from penstock.journal import NewBlock, SqliteJournal
 from penstock.journal.contract import EVENTS, RECEIVED, REJECTED
@@ -87,6 +91,41 @@ def test_up_greets_with_lines_that_work_as_pasted(tmp_path: Path) -> None:
         penstock.stop()
     finally:
         penstock.close()
+
+
+def test_a_warehouse_that_does_not_answer_is_unknown_and_asked_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path, EVENTS, [Record("web", "a", 1, b"{}")], b'{"partition":0,"end":1}')
+    (tmp_path / "warehouse.duckdb").touch()
+    asked: list[str] = []
+
+    def run_query(_settings: Settings, sql: str) -> Any:
+        asked.append(sql)
+        raise EngineUnreachable("nobody answers")
+
+    monkeypatch.setattr(module, "run_query", run_query)
+    lock = DataFolderLock(Settings(data=tmp_path).run_folder)
+    try:
+        found = json.loads(run("status", "--json", "--data", tmp_path).out)
+        assert len(asked) == 1
+        text = run("status", "--data", tmp_path).text
+    finally:
+        lock.release()
+    names = ("loaded", "filtered", "warehouse_lag", "loaded_per_s")
+    assert {name: found[name] for name in names} == dict.fromkeys(names)
+    assert (found["running"], found["events"]) == (True, 1)
+    assert re.search(r"loaded into the warehouse\W+unknown", text)
+
+
+def test_an_engine_without_a_warehouse_yet_has_loaded_nothing(run: Run, tmp_path: Path) -> None:
+    _write(tmp_path, EVENTS, [Record("web", "a", 1, b"{}")], b'{"partition":0,"end":1}')
+    lock = DataFolderLock(Settings(data=tmp_path).run_folder)
+    try:
+        found = json.loads(run("status", "--json", "--data", tmp_path).out)
+    finally:
+        lock.release()
+    assert (found["loaded"], found["warehouse_lag"], found["running"]) == (0, 1, True)
 
 
 def _greeting(penstock: RunningPenstock) -> str:

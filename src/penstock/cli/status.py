@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,9 @@ from penstock.settings import Settings, load_settings
 
 __all__ = ["Refused", "Status", "read_status", "status"]
 
+log = logging.getLogger("penstock.cli")
 _RATE_WINDOW_S = 1.0
+_PATIENCE = timedelta(seconds=10)
 _TAIL = 20_000
 _NEWEST_REJECTED = 1_000
 _decode_rejected = msgspec.msgpack.Decoder(list[RejectedRecord]).decode
@@ -54,18 +57,25 @@ class Status:
     processed: int
     events: int
     duplicates: int
-    loaded: int
-    filtered: int
+    loaded: int | None
+    """None when the warehouse does not answer, as are the other figures that need it."""
+    filtered: int | None
     process_lag: int
     """Events received and not yet processed."""
-    warehouse_lag: int
+    warehouse_lag: int | None
     """Clean events not yet in the warehouse."""
     received_per_s: float
-    loaded_per_s: float
+    loaded_per_s: float | None
     journal_bytes: int
     damage: list[dict[str, object]]
     rejected_lately: list[Refused]
     """The newest 1,000 of each partition, by code and source, most frequent first."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    loaded: int
+    filtered: int
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,7 @@ class _Counts:
     rejected: int
     processed: int
     events: int
-    loaded: int
-    filtered: int
+    warehouse: _Loaded | None
 
 
 def status(data: DataOption = None, as_json: JsonOption = False) -> None:
@@ -98,12 +107,12 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
         ("received", f"{found.received:,}"),
         ("  of which duplicate", f"{found.duplicates:,}"),
         ("  waiting to be processed", f"{found.process_lag:,}"),
-        ("loaded into the warehouse", f"{found.loaded:,}"),
-        ("  waiting to be loaded", f"{found.warehouse_lag:,}"),
-        ("  kept out by integrations.Warehouses", f"{found.filtered:,}"),
+        ("loaded into the warehouse", _figure(found.loaded)),
+        ("  waiting to be loaded", _figure(found.warehouse_lag)),
+        ("  kept out by integrations.Warehouses", _figure(found.filtered)),
         ("rejected", f"{found.rejected:,}"),
         ("received per second", f"{found.received_per_s:,.0f}"),
-        ("loaded per second", f"{found.loaded_per_s:,.0f}"),
+        ("loaded per second", _figure(found.loaded_per_s)),
         ("journal on disk", f"{found.journal_bytes / 1e6:,.1f} MB"),
     ]
     typer.echo(as_table([], rows, right=[False, True]), nl=False)
@@ -116,19 +125,26 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"damage: {report['file']}: {report['what']}")
 
 
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
+
+
 def read_status(settings: Settings) -> Status:
     """Read the status twice, a second apart, for the rates."""
     journal = SqliteJournal(settings.journal_folder)
     running = is_running(settings)
     try:
-        before = _counts(journal, settings)
+        before = after = _counts(journal, _loaded(settings))
+        began = time.monotonic()
         if running:
             time.sleep(_RATE_WINDOW_S)
-        after = _counts(journal, settings) if running else before
+            after = _counts(journal, before.warehouse and _loaded(settings))
+        seconds = max(time.monotonic() - began, _RATE_WINDOW_S)
         sizes = sum(journal.size(topic) for topic in (RECEIVED, EVENTS, REJECTED))
         refused = _rejected_lately(journal)
     finally:
         journal.close()
+    there = after.warehouse
     return Status(
         running=running,
         received=after.received,
@@ -136,33 +152,44 @@ def read_status(settings: Settings) -> Status:
         processed=after.processed,
         events=after.events,
         duplicates=max(after.processed - after.events, 0),
-        loaded=after.loaded,
-        filtered=after.filtered,
+        loaded=there.loaded if there else None,
+        filtered=there.filtered if there else None,
         process_lag=after.received - after.processed,
-        warehouse_lag=max(after.events - after.loaded - after.filtered, 0),
-        received_per_s=(after.received - before.received) / _RATE_WINDOW_S,
-        loaded_per_s=(after.loaded - before.loaded) / _RATE_WINDOW_S,
+        warehouse_lag=max(after.events - there.loaded - there.filtered, 0) if there else None,
+        received_per_s=(after.received - before.received) / seconds,
+        loaded_per_s=_rate(before.warehouse, there, seconds),
         journal_bytes=sizes,
         damage=damage_reports(Path(settings.journal_folder)),
         rejected_lately=refused,
     )
 
 
-def _counts(journal: Journal, settings: Settings) -> _Counts:
-    """What each part has done, read against the stream so that no part is ahead of another."""
-    loaded = filtered = 0
+def _rate(before: _Loaded | None, after: _Loaded | None, seconds: float) -> float | None:
+    return (after.loaded - before.loaded) / seconds if before and after else None
+
+
+def _loaded(settings: Settings) -> _Loaded | None:
+    """What the warehouse holds; None when it does not tell, after waiting for it for a while."""
+    if not settings.warehouse_file.exists():
+        return _Loaded(0, 0)  # no warehouse yet
+    hurried = replace(settings, sql_timeout=min(settings.sql_timeout, _PATIENCE))
     try:
         rows = run_query(
-            settings, "select sum(loaded)::bigint, sum(filtered)::bigint from penstock.progress"
+            hurried, "select sum(loaded)::bigint, sum(filtered)::bigint from penstock.progress"
         )
-        loaded, filtered = (rows.column(0)[0].as_py() or 0, rows.column(1)[0].as_py() or 0)
-    except PenstockError:
-        pass  # no warehouse yet
+    except PenstockError as error:
+        log.warning("the warehouse does not answer: %s", error)
+        return None
+    return _Loaded(rows.column(0)[0].as_py() or 0, rows.column(1)[0].as_py() or 0)
+
+
+def _counts(journal: Journal, warehouse: _Loaded | None) -> _Counts:
+    """What each part has done, read against the stream so that no part is ahead of another."""
     events = _end(journal, EVENTS)
     processed = _processed(journal)
     received = _end(journal, RECEIVED)
     rejected = _end(journal, REJECTED)
-    return _Counts(received, rejected, min(processed, received), events, loaded, filtered)
+    return _Counts(received, rejected, min(processed, received), events, warehouse)
 
 
 def _end(journal: Journal, topic: str) -> int:

@@ -103,7 +103,7 @@ def _check_port(settings: Settings) -> None:
 
 def first_source(settings: Settings) -> Source:
     """The source to show; a workspace without any gets a default one."""
-    workspace = Workspace(settings.data / "state.sqlite")
+    workspace = Workspace(settings.state_file)
     sources = workspace.sources()
     if not sources:
         sources = [Source("web", "My website", "browser", write_keys=(new_write_key(),))]
@@ -121,9 +121,10 @@ def local_url(settings: Settings) -> str:
 
 def wait_ready(settings: Settings, engine: Engine, stop: threading.Event) -> bool:
     """Wait until the collector answers; False when told to stop meanwhile."""
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while not stop.wait(0.05):
         try:
-            with urllib.request.urlopen(f"{local_url(settings)}/ready", timeout=1):
+            with directly.open(f"{local_url(settings)}/ready", timeout=1):
                 return True
         except (urllib.error.URLError, OSError):
             engine.watch()

@@ -45,7 +45,7 @@ def apply(
         for change in changes:
             typer.echo(str(change))
     if not dry_run and sources:
-        workspace = Workspace(settings.data / "state.sqlite")
+        workspace = Workspace(settings.state_file)
         workspace.put_sources(sources)
         workspace.close()
     if not as_json:
@@ -79,7 +79,7 @@ def _check_keys(file: str, current: list[Source], planned: list[Source]) -> None
 
 def _sources(settings: Settings) -> list[Source]:
     """The sources as they are; looking does not create a workspace."""
-    file = settings.data / "state.sqlite"
+    file = settings.state_file
     if not file.exists():
         return []
     workspace = Workspace(file)
@@ -95,7 +95,7 @@ def export(data: DataOption = None) -> None:
     Example: penstock export > penstock.yaml
     """
     settings = load_settings({"data": data})
-    if not (settings.data / "state.sqlite").exists():
+    if not (settings.state_file).exists():
         raise ConfigurationError(
             f"no workspace in {settings.data}: start `{command_line('up', settings)}` first, or "
             "name the folder with --data"

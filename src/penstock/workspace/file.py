@@ -22,7 +22,12 @@ SECTIONS = (
     "audiences", "journeys", "subscriptions", "models", "syncs", "alerts",
 )  # fmt: skip
 SLUG = re.compile(r"[a-z][a-z0-9_]{0,62}")
-RESERVED_SLUGS = frozenset({"penstock", "profiles", "main", "information_schema", "pg_catalog"})
+RESERVED_SLUGS = frozenset(
+    {
+        "penstock", "profiles", "main", "information_schema", "pg_catalog",
+        "warehouse", "temp", "system",  # catalogs of DuckDB: `temp.tracks` would be theirs
+    }
+)  # fmt: skip
 WRITE_KEY = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 SOURCE_TYPES = ("browser", "server", "mobile", "webhook", "cloud")
 

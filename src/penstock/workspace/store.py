@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    URL,
     Boolean,
     Column,
     Connection,
@@ -29,6 +32,7 @@ from penstock.events.model import Source
 __all__ = ["Workspace", "new_write_key"]
 
 FORMAT_VERSION = 1
+_PATIENCE_S = 30.0
 _metadata = MetaData()
 _about = Table(
     "about",
@@ -58,14 +62,19 @@ class Workspace:
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._engine: Engine = create_engine(f"sqlite:///{file}")
+        self._engine: Engine = create_engine(URL.create("sqlite", database=str(file)))
         event.listen(self._engine, "connect", _configure)
-        with self._engine.begin() as connection:
-            _metadata.create_all(connection)
-            if connection.execute(select(_about)).first() is None:
-                connection.execute(insert(_about).values(format_version=FORMAT_VERSION, revision=0))
-            stored = connection.execute(select(_about.c.format_version)).scalar_one()
+        by_hand = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with by_hand.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # nobody looks before all is there
+            try:
+                stored = _prepare(connection)
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
         if stored > FORMAT_VERSION:
+            self.close()
             raise ConfigurationError(
                 f"{file} was written by a newer Penstock (format {stored}); upgrade Penstock"
             )
@@ -112,6 +121,16 @@ class Workspace:
         self._engine.dispose()
 
 
+def _prepare(connection: Connection) -> int:
+    """Make the tables that are not there yet; the format of those that are."""
+    _metadata.create_all(connection)
+    stored = connection.execute(select(_about.c.format_version)).scalars().first()
+    if stored is None:
+        stored = FORMAT_VERSION
+        connection.execute(insert(_about).values(format_version=stored, revision=0))
+    return int(stored)
+
+
 def _check_keys(connection: Connection) -> None:
     owner: dict[str, str] = {}
     for slug, keys in connection.execute(select(_sources.c.slug, _sources.c.write_keys)):
@@ -136,5 +155,14 @@ def _source(row: dict[str, Any]) -> Source:
 
 
 def _configure(connection: Any, _record: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA busy_timeout=30000")
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:  # SQLite does not wait with this one
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
