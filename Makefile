@@ -3,49 +3,59 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed
+DEVELOPED := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench soak docs format clean
+.PHONY: install demo test check bench soak docs format clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    the toast shop of the guides, end to end (Ctrl-C stops)"
-	@echo "make test    all tests; names what it could not run"
-	@echo "make check   format, lint, types"
-	@echo "make bench   speed, as ratios to limits measured in the same run"
-	@echo "make soak    long kill, fault and fuzz runs"
-	@echo "make docs    the documentation site, into site/"
+	@echo "make install  .venv/bin/penstock, and only what it needs"
+	@echo "make demo     the toast shop of the guides, end to end (Ctrl-C stops)"
+	@echo "make test     all tests; names what it could not run"
+	@echo "make check    format, lint, types"
+	@echo "make bench    speed, as ratios to limits measured in the same run"
+	@echo "make soak     long kill, fault and fuzz runs"
+	@echo "make docs     the documentation site, into site/"
 
-$(STAMP): pyproject.toml
+$(INSTALLED): pyproject.toml
+	@echo "installing Penstock into $(VENV) (about half a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing what Penstock and its tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
-	@touch $(STAMP)
+	@$(PIP) --editable .
+	@touch $@
 
-demo: $(STAMP)
+$(DEVELOPED): $(INSTALLED)
+	@echo "installing what tests and documentation need (about half a minute, once)"
+	@$(PIP) --upgrade "pip>=25.1"
+	@$(PIP) --group dev
+	@touch $@
+
+install: $(INSTALLED)
+
+demo: $(INSTALLED)
 	@$(BIN)/penstock demo $(ARGS)
 
-test: $(STAMP)
+test: $(DEVELOPED)
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP)
+check: $(DEVELOPED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-format: $(STAMP)
+format: $(DEVELOPED)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP)
+bench: $(DEVELOPED)
 	@$(BIN)/penstock bench $(ARGS)
 
-soak: $(STAMP)
+soak: $(DEVELOPED)
 	@PENSTOCK_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
 
-docs: $(STAMP)
-	@$(BIN)/mkdocs build --strict
+docs: $(DEVELOPED)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache

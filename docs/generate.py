@@ -125,8 +125,8 @@ def _commands() -> str:
     text = (
         "# Commands\n\n"
         + _NOTE
-        + "Every command explains itself with `--help`. The exit code is 0, 1 for an error (one\n"
-        "line on standard error says what to do), or 2 when the command was called wrongly.\n"
+        + "Every command explains itself with `--help`. The exit code is 0, 1 for an error (a\n"
+        "message on standard error says what to do), or 2 when the command was called wrongly.\n"
         "`--data` names the folder that holds everything; without it `PENSTOCK_DATA` counts, then\n"
         "`./penstock-data`.\n\n"
         "```console\n$ penstock --version\n$ penstock up --help\n```\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -485,6 +486,42 @@ def test_single_events_that_are_none(body: bytes, code: str) -> None:
     with pytest.raises(BadRequest) as bad:
         single(body)
     assert (bad.value.status, bad.value.code) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b"\xef\xbb\xbf", "the body is empty"),
+        (gzip.compress(b"{}"), "the body looks like gzip: send Content-Encoding: gzip"),
+        (b"\xff", "the body is not UTF-8: "),
+    ],
+)
+def test_what_is_said_of_a_body_that_is_no_json(body: bytes, message: str) -> None:
+    for accept in (single, batch):
+        with pytest.raises(BadRequest) as bad:
+            accept(body)
+        assert (bad.value.status, bad.value.code) == (400, "invalid_json")
+        assert bad.value.message.startswith(message)
+
+
+def test_a_body_without_a_batch_is_told_so() -> None:
+    for body in (b"{}", b'{"foo":[]}', b'{"context":{},"writeKey":"web-key"}'):
+        with pytest.raises(BadRequest) as bad:
+            batch(body)
+        assert bad.value.message.startswith("`batch` is missing")
+    with pytest.raises(BadRequest) as bad:
+        batch(b'{"batch":[]}')
+    assert bad.value.message == "the batch holds no events"
+
+
+def test_an_item_without_a_type_is_told_so() -> None:
+    acceptance = batch({"batch": [{"userId": "u1"}, {"event": "X"}, {"type": "trakc"}]})
+    codes, texts = zip(*[(code, text) for _, code, text in acceptance.refusals], strict=True)
+    assert set(codes) == {"bad_request"}
+    assert [text.partition(";")[0] for text in texts[:2]] == ["type is missing"] * 2
+    assert texts[2].endswith("; got 'trakc'")
 
 
 def test_a_bom_is_no_harm() -> None:

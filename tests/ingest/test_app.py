@@ -217,6 +217,11 @@ def test_bodies_that_do_not_unpack(
     assert [(r.code, r.source, r.original) for r in collecting.rejected()] == [(code, "web", body)]
 
 
+def test_an_unknown_encoding_is_told_which_are_known(collecting: Collecting) -> None:
+    answer = collecting.send("POST", "/v1/track", b"{}", headers={"content-encoding": "br"})
+    assert answer.json()["message"] == "Content-Encoding 'br': use gzip, deflate or none"
+
+
 @pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
 @pytest.mark.parametrize("body", [b"", b"{", b"{'a':1}", b"a=b", b"\xff\xfe{}", b'{"a":NaN}'])
 def test_bad_json_is_a_400(collecting: Collecting, path: str, body: bytes) -> None:

@@ -47,7 +47,8 @@ INGEST_CODES: dict[str, str] = {
     "too_deep": "The JSON is nested deeper than 800 levels.",
     "too_large": "The request, or one event, is larger than the limit.",
     "too_many_items": "A batch holds more events than the limit; it is rejected whole.",
-    "too_many_properties": "Properties or traits beyond 10,000; the event is kept without them.",
+    "too_many_properties": "Properties or traits beyond 10,000; the event is kept without them. "
+    "Only where `max_event_bytes` was raised: by default an event has no room for as many.",
     "journal_damaged": "Stored bytes were damaged on disk and could not be read back.",
 }
 """Every code that can stand in the topic ``rejected``, with its meaning."""
@@ -119,8 +120,11 @@ def check(event: Event) -> None:
 
 
 def _check_kind(kind: str | None) -> None:
+    known = ", ".join(CALLS)
+    if kind is None:
+        raise Refusal("bad_request", f"type is missing; it must be one of {known}")
     if kind not in CALLS:
-        raise Refusal("bad_request", f"type must be one of {', '.join(CALLS)}; got {kind!r}")
+        raise Refusal("bad_request", f"type must be one of {known}; got {kind!r}")
 
 
 def _check_other(kind: str | None, event: Event) -> None:

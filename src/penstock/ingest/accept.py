@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from penstock.events.depth import LEAST_DEEP, MAX_DEPTH, is_too_deep
-from penstock.events.model import Event, Record, RejectedRecord, Source
+from penstock.events.model import ABSENT, Event, Record, RejectedRecord, Source
 from penstock.events.repair import cut_properties, repair, scalar, with_extras
 from penstock.events.validation import Refusal, check
 from penstock.ingest.batches import Batch, Envelope, decode_batch, take_apart
@@ -20,6 +20,8 @@ from penstock.ingest.stamp import Stamp
 __all__ = ["Acceptance", "Acceptor", "BadRequest", "Request"]
 
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+"""How a gzip file begins; no UTF-8 text does."""
 _NO_LIMIT = 1 << 62
 _NOTHING: dict[str, bytes] = {}
 _TOO_DEEP = f"JSON may be nested {MAX_DEPTH} levels deep"
@@ -123,7 +125,7 @@ class Acceptor:
             try:
                 body.decode()
             except UnicodeDecodeError as error:
-                raise BadRequest(400, "invalid_json", f"the body is not UTF-8: {error}") from error
+                raise BadRequest(400, "invalid_json", _not_text(body, error)) from error
             body = body.removeprefix(_BOM)
         if request.call == "batch":
             return self._accept_batch(request, body)
@@ -165,7 +167,7 @@ class Acceptor:
         except RecursionError as error:
             raise BadRequest(400, "too_deep", _TOO_DEEP) from error
         except msgspec.DecodeError as error:
-            raise BadRequest(400, "invalid_json", str(error)) from error
+            raise BadRequest(400, "invalid_json", _not_json(body, error)) from error
         except Refusal as refusal:
             if refusal.code == "bad_request":
                 raise BadRequest(400, refusal.code, refusal.reason) from refusal
@@ -186,7 +188,7 @@ class Acceptor:
                 400, "bad_request", f"the body must be an object with a list `batch`: {error}"
             ) from error
         except msgspec.DecodeError as error:
-            raise BadRequest(400, "invalid_json", str(error)) from error
+            raise BadRequest(400, "invalid_json", _not_json(body, error)) from error
         except RecursionError as error:
             raise BadRequest(400, "too_deep", _TOO_DEEP) from error
 
@@ -225,6 +227,13 @@ class Acceptor:
         self, request: Request, body_key: str | None, batch: Batch | Envelope, count: int
     ) -> _Intake:
         source = self._source(request.header_key or body_key or request.query_key)
+        if isinstance(batch, Envelope) and batch.batch is ABSENT:
+            raise BadRequest(
+                200,
+                "empty_batch",
+                "`batch` is missing: the body must be an object with a list `batch`",
+                source=source.slug,
+            )
         self._check_count(count, source)
         sent_at = scalar(batch.sent_at) if isinstance(batch, Envelope) else batch.sent_at
         stamp = Stamp(self.now_us(), source, request.ip, sent_at, batch.context, batch.integrations)
@@ -346,6 +355,16 @@ def _write_key_of(body: bytes | Raw) -> str | None:
         return _decode_key(body).write_key
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def _not_text(body: bytes, error: UnicodeDecodeError) -> str:
+    if body.startswith(_GZIP):
+        return "the body looks like gzip: send Content-Encoding: gzip"
+    return f"the body is not UTF-8: {error}"
+
+
+def _not_json(body: bytes, error: msgspec.DecodeError) -> str:
+    return str(error) if body.strip() else "the body is empty"
 
 
 def _too_large(limit: int, size: int) -> str:

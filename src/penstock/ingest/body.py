@@ -88,7 +88,10 @@ class BodyReader:
         if encoding not in _ENCODINGS:
             name = encoding.decode("latin-1")
             raise BodyRefused(
-                400, "bad_request", f"Content-Encoding {name!r}: use gzip or none", read=body
+                400,
+                "bad_request",
+                f"Content-Encoding {name!r}: use gzip, deflate or none",
+                read=body,
             )
         try:
             plain, complete = _inflate(body, self._limit + 1)

@@ -40,8 +40,10 @@ class SourceDirectory:
         revision = self._sources.revision()
         if revision == self._revision:
             return
-        self._by_key = {
-            key: source for source in self._sources.sources() for key in source.write_keys
-        }
+        by_key = {key: source for source in self._sources.sources() for key in source.write_keys}
+        if by_key != self._by_key:
+            level = logging.DEBUG if self._revision == -1 else logging.INFO
+            keys = "write key" if len(by_key) == 1 else "write keys"
+            log.log(level, "%d %s in force", len(by_key), keys)
+        self._by_key = by_key
         self._revision = revision
-        log.info("%d write keys in force", len(self._by_key))
