@@ -15,7 +15,7 @@ import pyarrow as pa
 import typer
 
 from penstock.cli.options import DataOption, UsageError
-from penstock.cli.tables import as_table, plain
+from penstock.cli.tables import as_table, plain, python_values
 from penstock.cli.warehouse import run_query
 from penstock.errors import ConfigurationError
 from penstock.settings import load_settings
@@ -97,7 +97,7 @@ def _table(result: pa.Table, width: int | None) -> str:
         or pa.types.is_decimal(field.type)
         for field in result.schema
     ]
-    columns = [column.to_pylist() for column in result.columns]
+    columns = [python_values(column) for column in result.columns]
     rows = list(zip(*columns, strict=True))
     return as_table(result.column_names, rows, right=right, width=width)
 
@@ -106,14 +106,16 @@ def _csv(result: pa.Table) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(result.column_names)
-    columns = [column.to_pylist() for column in result.columns]
+    columns = [python_values(column) for column in result.columns]
     writer.writerows([plain(value) for value in row] for row in zip(*columns, strict=True))
     return text.getvalue().encode(errors="replace")
 
 
 def _json(result: pa.Table) -> bytes:
     """An array with a line for each row; numbers are exact, NaN and infinities are null."""
-    rows = _told_apart(result).to_pylist()
+    names = _told_apart(result).column_names
+    columns = [python_values(column, "T") for column in result.columns]
+    rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
     return b"[" + b",\n".join(map(_encode, rows)) + b"]\n"
 
 

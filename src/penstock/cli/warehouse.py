@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from penstock.cli.options import command_line
 from penstock.engine import DataFolderLock, is_running
 from penstock.errors import EngineUnreachable, WarehouseError
 from penstock.settings import Settings
-from penstock.warehouses.service import query_engine
+from penstock.warehouses.service import ask, connect
 
 __all__ = ["run_query"]
 
@@ -48,16 +49,17 @@ def run_query(settings: Settings, sql: str, dialect: str | None = None) -> pa.Ta
 
 
 def _ask(settings: Settings, sql: str, dialect: str | None) -> pa.Table:
-    """Ask the engine, waiting for one that is just starting."""
+    """Ask the engine, once, waiting for one that is just starting."""
+    with _connected(settings) as connection:
+        return ask(connection, sql, dialect)
+
+
+def _connected(settings: Settings) -> socket.socket:
+    path = settings.socket_file
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return query_engine(
-                settings.run_folder / "warehouse.sock",
-                sql,
-                dialect,
-                settings.sql_timeout.total_seconds() + 10,
-            )
+            return connect(path, settings.sql_timeout.total_seconds() + 10)
         except EngineUnreachable:
             if time.monotonic() > deadline or not is_running(settings):
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
@@ -70,8 +71,11 @@ class Warehouse(Protocol[Chunk]):
     def set_aside(self, record: Record, part: int, following: int, why: str) -> None:
         """Keep an event that can't be loaded where it can be found, and move past it."""
 
-    def compact(self) -> int:
-        """Remove rows whose id was loaded before; returns how many."""
+    def compact(self, every: timedelta | None = None) -> int:
+        """Remove rows whose id was loaded before; returns how many.
+
+        With ``every`` only when the last time is longer ago. Raises WarehouseError.
+        """
 
     def query(self, sql: str, dialect: str | None = None) -> pa.Table:
         """The result of one read-only statement, in the given dialect (default: our own).

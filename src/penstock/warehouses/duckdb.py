@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ import duckdb
 import pyarrow as pa
 
 from penstock.errors import (
-    QueryRefused,
     WarehouseError,
     WarehouseInvalid,
     WarehouseUnavailable,
 )
 from penstock.events.model import Record
-from penstock.warehouses.compaction import COMPACTIONS, compact
+from penstock.warehouses.compaction import COMPACTIONS, compact, is_due
 from penstock.warehouses.contract import Loaded, Progress
 from penstock.warehouses.duckdb_writer import VERSIONS, SchemaWriter
 from penstock.warehouses.naming import SYSTEM_TABLES
@@ -31,7 +29,7 @@ from penstock.warehouses.plan import (
     TableTypes,
     plan_source,
 )
-from penstock.warehouses.queries import checked
+from penstock.warehouses.queries import MOST_RESULT_BYTES, Readers
 from penstock.warehouses.staging import Discard, SourceStage, decode_event, is_routed
 from penstock.warehouses.types import Kind
 from penstock.warehouses.upserts import (
@@ -48,8 +46,6 @@ _CHECKPOINT = "512MB"
 the write-ahead file must be read again after a crash."""
 _OWN = "penstock"
 _SCHEMA = f"""
-CREATE SCHEMA IF NOT EXISTS {_OWN};
-CREATE TABLE IF NOT EXISTS {_OWN}.about (format_version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS {_OWN}.progress (part INTEGER NOT NULL, next BIGINT NOT NULL,
     loaded BIGINT NOT NULL, filtered BIGINT NOT NULL);
 {VERSIONS}
@@ -81,12 +77,13 @@ class DuckDbWarehouse:
         threads: int = 0,
         warehouse_id: str = "warehouse",
         sql_timeout: float = 300,
+        most_result_bytes: int = MOST_RESULT_BYTES,
         max_event_tables: int = MAX_EVENT_TABLES,
         max_columns: int = MAX_COLUMNS,
         clock: Callable[[], int] = _now_us,
     ) -> None:
         self._id = warehouse_id
-        self._timeout = sql_timeout
+        self._readers = Readers(lambda: self.connection.cursor(), sql_timeout, most_result_bytes)
         self._max_tables = max_event_tables
         self._max_columns = max_columns
         self._clock = clock
@@ -95,8 +92,8 @@ class DuckDbWarehouse:
             config["threads"] = threads
         try:
             self.connection = duckdb.connect(str(file), config=config)
-            self.connection.execute(_SCHEMA)
             self._check_format()
+            self.connection.execute(_SCHEMA)
             self.connection.execute("SET TimeZone='UTC'")
             self.connection.execute("SET enable_external_access=false")
             self.connection.execute("SET python_enable_replacements=false")
@@ -106,9 +103,12 @@ class DuckDbWarehouse:
         self._catalog = self._read_catalog()
 
     def _check_format(self) -> None:
-        row = self.connection.execute(f"SELECT format_version FROM {_OWN}.about").fetchone()
+        run = self.connection.execute
+        run(f"CREATE SCHEMA IF NOT EXISTS {_OWN}")
+        run(f"CREATE TABLE IF NOT EXISTS {_OWN}.about (format_version INTEGER NOT NULL)")
+        row = run(f"SELECT format_version FROM {_OWN}.about").fetchone()
         if row is None:
-            self.connection.execute(f"INSERT INTO {_OWN}.about VALUES ({FORMAT_VERSION})")
+            run(f"INSERT INTO {_OWN}.about VALUES ({FORMAT_VERSION})")
         elif row[0] > FORMAT_VERSION:
             raise WarehouseError(
                 f"the warehouse was written by a newer Penstock (format {row[0]}); upgrade Penstock"
@@ -185,10 +185,15 @@ class DuckDbWarehouse:
             self._roll_back()
             raise _translated("setting an event aside", error) from error
 
-    def compact(self) -> int:
+    def compact(self, every: timedelta | None = None) -> int:
         """Remove rows whose id stands in the table already; see ``compaction``."""
+        now = self._clock()
         try:
-            return compact(self.connection, self._catalog, self._clock())
+            if every is not None:
+                every_us = int(every.total_seconds() * 1_000_000)
+                if not is_due(self.connection, now, every_us):
+                    return 0
+            return compact(self.connection, self._catalog, now)
         except duckdb.Error as error:
             self._roll_back()
             raise _translated("compaction", error) from error
@@ -196,9 +201,12 @@ class DuckDbWarehouse:
     def _roll_back(self) -> None:
         try:
             self.connection.execute("ROLLBACK")
+        except duckdb.Error as error:
+            log.debug("rolling back: %s", error)  # a failed commit has ended the transaction
+        try:
             self._catalog = self._read_catalog()
         except duckdb.Error as error:
-            log.debug("rolling back: %s", error)
+            raise WarehouseInvalid(f"the warehouse can't be read: {error}") from error
 
     def _stage(self, chunk: list[Record]) -> Prepared:
         stages: dict[str, SourceStage] = {}
@@ -262,25 +270,24 @@ class DuckDbWarehouse:
 
     def query(self, sql: str, dialect: str | None = None) -> pa.Table:
         """The result of one read-only statement; safe to call from any thread."""
-        statement = checked(sql, dialect)
-        cursor = self.connection.cursor()
-        timer = threading.Timer(self._timeout, cursor.interrupt)
-        timer.start()
-        try:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            result = cursor.sql(statement).to_arrow_table()
-        except duckdb.InterruptException as error:
-            raise QueryRefused(f"the query ran longer than {self._timeout:g} s") from error
-        except duckdb.Error as error:
-            raise QueryRefused(str(error)) from error
-        finally:
-            timer.cancel()
-            cursor.close()
-        return result
+        return self._readers.run(sql, dialect)
 
     def close(self) -> None:
-        """Close the engine."""
-        self.connection.close()
+        """Stop queries, and close the engine."""
+        self._readers.close()
+        try:
+            self.connection.close()
+        except duckdb.Error as error:  # a query that did not stop; the process ends anyway
+            log.warning("closing the warehouse: %s", error)
+
+
+_PASSING = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.TransactionException,  # a commit that the disk did not take
+    OSError,
+    MemoryError,
+)
 
 
 def _translated(what: str, error: Exception) -> WarehouseError:
@@ -288,7 +295,7 @@ def _translated(what: str, error: Exception) -> WarehouseError:
     text = f"{what} failed: {error}"
     if isinstance(error, duckdb.FatalException | duckdb.InternalException):
         return WarehouseInvalid(text)
-    if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException | OSError | MemoryError):
+    if isinstance(error, _PASSING):
         return WarehouseUnavailable(text)
     return WarehouseError(text)
 

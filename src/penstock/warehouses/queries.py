@@ -1,21 +1,65 @@
-"""What a user's SQL may be: one statement that reads."""
+"""A user's SQL: one statement that only reads, within limits of time and size.
+
+What a statement does is read from its syntax tree, which the engine's own parser writes as JSON:
+the type the engine gives a statement is SELECT also when a WITH clause in it deletes or copies,
+or when a table function in it writes. Whatever is not known to be harmless is refused.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
 import duckdb
+import pyarrow as pa
 import sqlglot
 from sqlglot.errors import SqlglotError
 
 from penstock.errors import QueryRefused
 
-__all__ = ["DIALECT", "checked", "dialects"]
+__all__ = ["DIALECT", "MOST_RESULT_BYTES", "Readers", "checked", "dialects"]
 
+log = logging.getLogger("penstock.warehouse")
 DIALECT = "duckdb"
-_READING = {
-    duckdb.StatementType.SELECT,
-    duckdb.StatementType.EXPLAIN,
-    duckdb.StatementType.RELATION,
-}
+MOST_RESULT_BYTES = 512 * 1024 * 1024
+"""Largest result of a query, in memory."""
+
+_BATCH_ROWS = 65_536
+_INTERRUPT_EVERY_S = 0.2
+_CLOSE_PATIENCE_S = 5.0
+
+_QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
+_TABLE_NODES = {
+    "BASE_TABLE", "COLUMN_DATA", "CTE", "EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SHOW_REF",
+    "SUBQUERY", "TABLE_FUNCTION",
+}  # fmt: skip
+_MODIFIERS = {
+    "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER", "ORDER_MODIFIER", "DISTINCT_MODIFIER",
+    "ORDER_DEFAULT", "ASCENDING", "DESCENDING",
+}  # fmt: skip
+_KNOWN_NODES = _QUERY_NODES | _TABLE_NODES | _MODIFIERS
+"""What a node may be that is not an expression (those have a ``class``)."""
+
+_TABLE_FUNCTIONS = {
+    "duckdb_columns", "duckdb_schemas", "duckdb_tables", "duckdb_views", "generate_series",
+    "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest",
+}  # fmt: skip
+_REFUSED_FUNCTIONS = {
+    "combine", "finalize", "json_execute_serialized_sql", "json_serialize_plan", "nextval",
+    "pg_sleep", "setval", "sleep_ms", "to_aggregate_state", "variant_bytes_to_variant",
+    "write_log",
+}  # fmt: skip
+"""Scalar functions that write, wait, or take raw bytes for the engine's own structures."""
+
+_READS = "only statements that read are allowed, such as SELECT"
+_EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b(?!\s*\()(.*)", re.I | re.S)
+_parsing = threading.Lock()
 
 
 def dialects() -> list[str]:
@@ -31,15 +75,12 @@ def checked(sql: str, dialect: str | None) -> str:
     statement = sql.strip().rstrip(";").strip()
     if dialect and dialect != DIALECT:
         statement = _translated(statement, dialect)
-    try:
-        statements = duckdb.extract_statements(statement)
-    except duckdb.Error as error:
-        raise QueryRefused(str(error)) from error
-    if len(statements) != 1:
-        raise QueryRefused(f"give exactly one statement, not {len(statements)}")
-    if statements[0].type not in _READING:
-        raise QueryRefused("only statements that read are allowed, such as SELECT")
-    return statement
+    explained = _EXPLAIN.fullmatch(statement)
+    if explained:
+        if re.match(r"\s*analyze\b", explained[1], re.I):
+            raise QueryRefused("EXPLAIN ANALYZE is not allowed: it runs the statement; use EXPLAIN")
+        return f"EXPLAIN {_reading(explained[1].strip())}"
+    return _reading(statement)
 
 
 def _translated(sql: str, dialect: str) -> str:
@@ -49,6 +90,200 @@ def _translated(sql: str, dialect: str) -> str:
         translated = sqlglot.transpile(sql, read=dialect, write=DIALECT)
     except SqlglotError as error:
         raise QueryRefused(f"not valid {dialect} SQL: {error}") from error
+    except RecursionError as error:
+        raise QueryRefused("the statement is nested too deeply") from error
     if len(translated) != 1:
         raise QueryRefused(f"give exactly one statement, not {len(translated)}")
     return translated[0]
+
+
+def _reading(statement: str) -> str:
+    """The statement itself, once its tree has nothing in it but what reads."""
+    for node in _nodes(_tree(statement)):
+        _check_node(node)
+    return statement
+
+
+def _tree(statement: str) -> Any:
+    """The syntax tree of the one statement."""
+    kinds, text = _parsed(statement)
+    pivots = re.search(r"\bpivot\b", statement, re.I) is not None
+    if text is None and not (pivots and kinds and kinds[-1] == duckdb.StatementType.SELECT):
+        raise QueryRefused(f"give exactly one statement, not {len(kinds)}")
+    try:
+        tree: dict[str, Any] = {"error": True} if text is None else json.loads(text)
+    except RecursionError as error:
+        raise QueryRefused("the statement is nested too deeply") from error
+    if tree["error"] or len(tree["statements"]) != 1:
+        hint = "; PIVOT must name its values: ON column IN (…)" if pivots else ""
+        raise QueryRefused(f"{_READS}{hint}")
+    return tree["statements"][0]
+
+
+def _parsed(statement: str) -> tuple[list[duckdb.StatementType], str | None]:
+    """The types of the statements, and the tree as JSON when there is one statement."""
+    try:
+        statement.encode()
+        with _parsing:
+            kinds = [found.type for found in _parser().extract_statements(statement)]
+            if len(kinds) != 1:
+                return kinds, None
+            row = _parser().execute("SELECT json_serialize_sql(?)", [statement]).fetchone()
+    except UnicodeEncodeError as error:
+        raise QueryRefused("the statement is not Unicode text") from error
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            _parser.cache_clear()
+        raise QueryRefused(str(error)) from error
+    return kinds, str(row[0]) if row else None
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """An engine without data, for its parser."""
+    parser = duckdb.connect(":memory:", config={"threads": 1, "enable_external_access": False})
+    parser.execute("SET python_enable_replacements=false")
+    parser.execute("SET lock_configuration=true")
+    return parser
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the tree."""
+    waiting = [tree]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _check_node(node: dict[str, Any]) -> None:
+    kind = node.get("type")
+    if isinstance(kind, str) and "class" not in node and kind not in _KNOWN_NODES:
+        raise QueryRefused(f"{_READS} (found {kind})")
+    if kind == "TABLE_FUNCTION":
+        unknown = _names(node["function"]) - _TABLE_FUNCTIONS
+        if unknown:
+            raise QueryRefused(
+                f"the table function {min(unknown)} is not allowed; allowed are "
+                + ", ".join(sorted(_TABLE_FUNCTIONS))
+            )
+    elif kind == "BASE_TABLE":
+        _check_table(node)
+    elif "function_name" in node:
+        refused = _names(node) & _REFUSED_FUNCTIONS
+        if refused:
+            raise QueryRefused(f"the function {min(refused)} is not allowed")
+
+
+def _names(function: dict[str, Any]) -> set[str]:
+    """What the function is called; more than one name only if the tree contradicts itself."""
+    path = (function.get("qualified_name") or {}).get("path") or []
+    return {str(name).lower() for name in (function["function_name"], *path[-1:])}
+
+
+def _check_table(node: dict[str, Any]) -> None:
+    """The engine would take a table that it does not know for a file."""
+    path = [str(part) for part in (node.get("qualified_name") or {}).get("path") or []]
+    path = path or [node["table_name"]]
+    if any("/" in part or "\\" in part for part in path) or (len(path) == 1 and "." in path[0]):
+        raise QueryRefused(f"files can't be read: {'.'.join(path)}")
+
+
+class Readers:
+    """Runs users' queries on cursors of their own, from any thread."""
+
+    def __init__(
+        self, cursor: Callable[[], duckdb.DuckDBPyConnection], timeout: float, most_bytes: int
+    ) -> None:
+        self._cursor = cursor
+        self._timeout = timeout
+        self._most_bytes = most_bytes
+        self._changed = threading.Condition()
+        self._closed = False
+        self._running: set[duckdb.DuckDBPyConnection] = set()
+
+    def run(self, sql: str, dialect: str | None) -> pa.Table:
+        """The result of one statement. Raises QueryRefused."""
+        statement = checked(sql, dialect)
+        cursor = self._begin()
+        ended = threading.Event()
+        deadline = time.monotonic() + self._timeout
+        watch = threading.Thread(target=_interrupt, args=(cursor, ended, deadline), daemon=True)
+        try:
+            watch.start()
+            return self._fetch(cursor, statement, deadline)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise QueryRefused(self._reason(error, deadline)) from error
+        finally:
+            ended.set()
+            with self._changed:
+                self._running.discard(cursor)
+                cursor.close()
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Refuse new queries and stop those that run, waiting a little for them to end."""
+        deadline = time.monotonic() + _CLOSE_PATIENCE_S
+        with self._changed:
+            self._closed = True
+            while self._running and time.monotonic() < deadline:
+                for cursor in self._running:
+                    _interrupt_once(cursor)
+                self._changed.wait(_INTERRUPT_EVERY_S)
+            if self._running:
+                log.warning("%d queries did not stop", len(self._running))
+
+    def _begin(self) -> duckdb.DuckDBPyConnection:
+        with self._changed:
+            if self._closed:
+                raise QueryRefused("the warehouse is closing")
+            try:
+                cursor = self._cursor()
+            except duckdb.Error as error:
+                raise QueryRefused(str(error)) from error
+            self._running.add(cursor)
+            return cursor
+
+    def _fetch(
+        self, cursor: duckdb.DuckDBPyConnection, statement: str, deadline: float
+    ) -> pa.Table:
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        reader = cursor.sql(statement).to_arrow_reader(_BATCH_ROWS)
+        batches: list[pa.RecordBatch] = []
+        room = self._most_bytes
+        for batch in reader:
+            room -= batch.nbytes
+            if room < 0:
+                raise QueryRefused(
+                    f"the result is larger than {self._most_bytes / 1_048_576:g} MB; "
+                    "add a LIMIT, or aggregate"
+                )
+            if self._closed or time.monotonic() > deadline:
+                raise duckdb.InterruptException("stopped")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, reader.schema)
+
+    def _reason(self, error: Exception, deadline: float) -> str:
+        if self._closed:
+            return "the warehouse is closing"
+        if time.monotonic() >= deadline:
+            return f"the query ran longer than {self._timeout:g} s"
+        return str(error)
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection, ended: threading.Event, deadline: float) -> None:
+    """Interrupt from the deadline on, again and again: one may fall between two steps."""
+    ended.wait(min(deadline - time.monotonic(), threading.TIMEOUT_MAX))
+    while not ended.is_set():
+        _interrupt_once(cursor)
+        ended.wait(_INTERRUPT_EVERY_S)
+
+
+def _interrupt_once(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.interrupt()
+    except duckdb.Error as error:  # it is closed already
+        log.debug("interrupting a query: %s", error)

@@ -1,8 +1,8 @@
 """Queries from other processes: only one process can have the DuckDB file open.
 
 A Unix socket in the data folder. A request is one frame of JSON, an answer is a frame of JSON
-(``error`` or nothing) and then, when there was no error, one of Arrow IPC. A frame is eight bytes
-of length and the bytes.
+(``error``, or how many ``rows``) and then, when there was no error, a stream of Arrow IPC. A frame
+is eight bytes of length and the bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 
 from penstock.errors import EngineUnreachable, QueryRefused
 
-__all__ = ["QueryServer", "query_engine"]
+__all__ = ["QueryServer", "ask", "connect", "query_engine"]
 
 log = logging.getLogger("penstock.warehouse")
 _LENGTH = struct.Struct(">Q")
@@ -35,8 +36,8 @@ class QueryServer:
 
     def __init__(self, path: Path, query: Query) -> None:
         path.unlink(missing_ok=True)
-        address = _address(path)
-        self._server = _Server(address, _handler(query))
+        with _address(path) as address:
+            self._server = _Server(address, _handler(query))
         path.chmod(0o600)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -55,46 +56,87 @@ def _handler(query: Query) -> type[socketserver.BaseRequestHandler]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             try:
-                request = msgspec.json.decode(_receive(self.request, _MOST_REQUEST))
-                try:
-                    table = query(request["sql"], request.get("dialect"))
-                except QueryRefused as refused:
-                    _send(self.request, msgspec.json.encode({"error": str(refused)}))
-                    return
-                _send(self.request, b"{}")
-                sink = pa.BufferOutputStream()
-                with pa.ipc.new_stream(sink, table.schema) as writer:
-                    writer.write_table(table)
-                _send(self.request, sink.getvalue())
-            except (OSError, EOFError, msgspec.DecodeError, KeyError) as error:
+                _answer(self.request, query, _receive(self.request, _MOST_REQUEST))
+            except (OSError, EOFError) as error:
                 log.debug("a query connection ended: %s", error)
 
     return Handler
 
 
+def _answer(connection: socket.socket, query: Query, content: bytes) -> None:
+    """Answer one request, whatever happens to it."""
+    try:
+        request = msgspec.json.decode(content)
+        table = query(request["sql"], request.get("dialect"))
+    except QueryRefused as refused:
+        _send(connection, msgspec.json.encode({"error": str(refused)}))
+        return
+    except Exception as error:  # the client must hear of it, and not wait
+        log.warning("a query failed", exc_info=True)
+        why = f"the query failed: {type(error).__name__}: {error}"
+        _send(connection, msgspec.json.encode({"error": why.encode(errors="replace").decode()}))
+        return
+    _send(connection, msgspec.json.encode({"rows": table.num_rows}))
+    with connection.makefile("wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+
+
 def query_engine(path: Path, sql: str, dialect: str | None, timeout: float) -> pa.Table:
     """Ask the running engine. Raises QueryRefused, or EngineUnreachable when nobody answers."""
+    with connect(path, timeout) as connection:
+        return ask(connection, sql, dialect)
+
+
+def connect(path: Path, timeout: float) -> socket.socket:
+    """A connection to the running engine. Raises EngineUnreachable when nobody listens."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        with _address(path) as address:
+            connection.connect(address)
+    except OSError as error:
+        connection.close()
+        raise _unreachable(error) from error
+    return connection
+
+
+def ask(connection: socket.socket, sql: str, dialect: str | None) -> pa.Table:
+    """Ask one query. Raises QueryRefused, or EngineUnreachable when the answer does not come."""
     request: dict[str, Any] = {"sql": sql, "dialect": dialect}
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout)
-            connection.connect(_address(path))
-            _send(connection, msgspec.json.encode(request))
-            answer = msgspec.json.decode(_receive(connection))
-            if "error" in answer:
-                raise QueryRefused(answer["error"])
-            return pa.ipc.open_stream(_receive(connection)).read_all()
-    except (OSError, EOFError) as error:
-        raise EngineUnreachable(f"the warehouse of the running engine: {error}") from error
+        content = msgspec.json.encode(request)
+    except UnicodeEncodeError as error:
+        raise QueryRefused("the statement is not Unicode text") from error
+    try:
+        _send(connection, content)
+        answer = msgspec.json.decode(_receive(connection))
+        if "error" in answer:
+            raise QueryRefused(answer["error"])
+        with connection.makefile("rb") as file:
+            table = pa.ipc.open_stream(file).read_all()
+    except (OSError, EOFError, msgspec.DecodeError, pa.ArrowException) as error:
+        raise _unreachable(error) from error
+    if table.num_rows != answer["rows"]:
+        raise _unreachable(EOFError("the answer is not complete"))
+    return table
 
 
-def _address(path: Path) -> str:
-    """The path, through /proc when it is too long for a socket address."""
+def _unreachable(error: Exception) -> EngineUnreachable:
+    return EngineUnreachable(f"the warehouse of the running engine: {error}")
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The path, through /proc while it is too long for a socket address."""
     text = str(path.absolute())
-    if len(text) < 100:
-        return text
+    if len(os.fsencode(text)) < 100:
+        yield text
+        return
     folder = os.open(path.parent, os.O_RDONLY)
-    return f"/proc/self/fd/{folder}/{path.name}"
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _send(connection: socket.socket, data: Any) -> None:
