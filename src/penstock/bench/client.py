@@ -7,6 +7,8 @@ import socket
 import time
 from collections.abc import Callable
 
+from penstock.errors import PenstockError
+
 __all__ = ["Flood"]
 
 
@@ -82,14 +84,17 @@ class Flood:
     def _receive(self, connection: _Connection) -> None:
         answer = connection.socket.recv(65536)
         while not _is_whole(answer):
-            answer += connection.socket.recv(65536)
+            more = connection.socket.recv(65536)
+            if not more:
+                raise PenstockError("the collector closed the connection; see its log")
+            answer += more
         if answer.startswith(b"HTTP/1.1 200"):
             self.accepted += self._count
             self._accepted(connection.first, self._count, time.perf_counter())
         elif answer.startswith((b"HTTP/1.1 429", b"HTTP/1.1 503")):
             self.turned_away += self._count
         else:
-            raise AssertionError(answer[:500])
+            raise PenstockError(f"the collector answered {answer[:300]!r}")
 
     def close(self) -> None:
         """Close the connections."""

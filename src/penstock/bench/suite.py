@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +120,9 @@ class Suite:
     ) -> None:
         if not self._wanted(name):
             return
-        value = measure(self._sub())
+        folder = self._sub()
+        value = measure(folder)
+        shutil.rmtree(folder)  # or five minutes of events and 50 M keys fill the disk
         ratio = value / self._limits[limit]
         self._figures.append(Figure(name, value, "events/s", target, limit, ratio))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from penstock.bench.client import Flood
 from penstock.bench.events import batch_body, single_body, templates
 from penstock.engine import Engine
+from penstock.errors import EngineUnreachable, PenstockError
 from penstock.events.model import Source
 from penstock.settings import Settings
 from penstock.warehouses.service import query_engine
@@ -25,6 +26,7 @@ __all__ = ["Accepting", "EndToEnd", "accepting", "at_rest", "end_to_end", "fresh
 
 _KEY = "bench-key"
 _TABLES = 60
+_PATIENCE_S = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -53,7 +55,7 @@ def running(folder: Path) -> Iterator[tuple[Engine, Settings]]:
     """A fresh engine with one source, its log in the folder."""
     settings = _settings(folder)
     log = os.open(folder / "engine.log", os.O_CREAT | os.O_WRONLY, 0o600)
-    engine = Engine(settings, say=lambda _: None, log=log)
+    engine = Engine(settings, say=lambda _: None, log_fd=log)
     engine.start()
     try:
         _wait_for_port(settings.port)
@@ -65,10 +67,13 @@ def running(folder: Path) -> Iterator[tuple[Engine, Settings]]:
 
 
 def _wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise PenstockError(f"the collector did not come up: {error}") from error
             time.sleep(0.05)
         else:
             return
@@ -76,18 +81,20 @@ def _wait_for_port(port: int) -> None:
 
 def _loaded(settings: Settings) -> int:
     """Events in the warehouse."""
-    rows = None
-    while rows is None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
         try:
             rows = query_engine(
-                settings.run_folder / "warehouse.sock",
+                settings.socket_file,
                 "select coalesce(sum(loaded), 0)::bigint from penstock.progress",
                 None,
                 30,
             )
-        except Exception:  # noqa: BLE001 - it is just starting
+            return int(rows.column(0)[0].as_py())
+        except EngineUnreachable:  # it is just starting
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.05)
-    return int(rows.column(0)[0].as_py())
 
 
 def cpu_seconds(pid: int) -> float:
@@ -119,13 +126,15 @@ def accepting(folder: Path, *, batch: int, connections: int, seconds: float) -> 
         )
         # Only the collector is measured; what reads after it would compete for the processors.
         engine.pause(("process", "warehouse"))
-        pid = engine.processes()["collector-0"]
-        flood.run(1.0)
-        before, cpu = flood.accepted, cpu_seconds(pid)
-        spent = flood.run(seconds)
-        done, used = flood.accepted - before, cpu_seconds(pid) - cpu
-        flood.close()
-        engine.resume(("process", "warehouse"))
+        try:
+            pid = engine.processes()["collector-0"]
+            flood.run(1.0)
+            before, cpu = flood.accepted, cpu_seconds(pid)
+            spent = flood.run(seconds)
+            done, used = flood.accepted - before, cpu_seconds(pid) - cpu
+        finally:
+            engine.resume(("process", "warehouse"))
+            flood.close()
     return Accepting(done / spent, done / used)
 
 
@@ -159,10 +168,11 @@ def freshness(folder: Path, per_second: int, seconds: float) -> tuple[float, flo
         flood = Flood(
             settings.port, "/v1/batch", _KEY,
             lambda first, count: batch_body(cut, first, count, "f"), count=50, connections=4,
-            accepted=lambda first, count, at: accepted.append((first + count, at)),
+            accepted=lambda first, count, at: accepted.append((flood.accepted, at)),
         )  # fmt: skip
         flood.run(3.0, lambda elapsed: int(elapsed * per_second))
         start = flood.sent
+        first = flood.accepted
         flood.run(seconds, lambda elapsed: start + int(elapsed * per_second))
         flood.close()
         loaded.wait(flood.accepted)
@@ -170,7 +180,7 @@ def freshness(folder: Path, per_second: int, seconds: float) -> tuple[float, flo
     delays = sorted(
         delay
         for end, at in accepted
-        if end > start and (delay := loaded.when(end) - at) is not None
+        if end > first and (delay := loaded.when(end) - at) is not None
     )
     return delays[len(delays) // 2], delays[int(len(delays) * 0.99)]
 
@@ -211,7 +221,7 @@ def _settings(folder: Path) -> Settings:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    workspace = Workspace(folder / "state.sqlite")
+    workspace = Workspace(Settings(data=folder).state_file)
     workspace.put_sources([Source("bench", "Bench", "server", write_keys=(_KEY,))])
     workspace.close()
     return Settings(data=folder, host="127.0.0.1", port=port)
@@ -238,8 +248,13 @@ class _Progress:
 
     def wait(self, count: int) -> None:
         """Wait until so many are in."""
+        latest, since = self.count, time.monotonic()
         while self.count < count:
             time.sleep(0.05)
+            if self.count != latest:
+                latest, since = self.count, time.monotonic()
+            elif time.monotonic() - since > _PATIENCE_S:
+                raise PenstockError(f"loading stopped at {self.count:,} of {count:,} events")
 
     def when(self, count: int) -> float:
         """When so many were first seen."""
