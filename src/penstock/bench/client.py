@@ -66,7 +66,7 @@ class Flood:
             if elapsed < seconds:
                 limit = allowed(elapsed)
                 while idle and self.sent + self._count <= limit:
-                    self._send(idle.pop())
+                    self._send(idle.pop(0))
                     busy += 1
             elif not busy:
                 return elapsed
