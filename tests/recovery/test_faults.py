@@ -238,3 +238,52 @@ def test_the_watermark_answers_503_with_retry_after(tmp_path: Path) -> None:
         connection.close()
     finally:
         penstock.close()
+
+
+def test_a_clock_set_back_while_events_come_in_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """The wall clock of every process jumps back a day, crashes there, and jumps forward again."""
+    offset = tmp_path / "clock"
+    offset.write_text("0")
+    penstock = RunningPenstock(
+        tmp_path,
+        settings={
+            "PYTHONPATH": str(Path(__file__).parent / "shifted_clock"),
+            "PENSTOCK_TEST_CLOCK": str(offset),
+        },
+    )
+
+    def let_pass(traffic: Traffic) -> None:
+        acknowledged, until = traffic.acknowledged(), time.monotonic() + 2
+        while traffic.acknowledged() < acknowledged + 1_000 or time.monotonic() < until:
+            pass_time()
+
+    def set_clock(seconds: int) -> None:
+        moved = tmp_path / "moved"
+        moved.write_text(str(seconds))
+        moved.rename(offset)
+
+    penstock.apply(WORKSPACE)
+    try:
+        penstock.start()
+        traffic = Traffic(penstock.port, clients=3, seed=9)
+        traffic.start()
+        let_pass(traffic)
+        set_clock(-86_400)
+        let_pass(traffic)
+        penstock.kill()
+        penstock.start()
+        let_pass(traffic)
+        set_clock(-3_600)
+        let_pass(traffic)
+        set_clock(0)
+        let_pass(traffic)
+        promises = traffic.stop()
+        wait_until_loaded(penstock)
+        assert_kept(penstock, promises)
+        (seen,) = penstock.sql(
+            "select max(received_at) - min(received_at) < interval 1 hour as held, "
+            "max(loaded_at) - min(loaded_at) > interval 20 hours as jumped from shop.tracks"
+        )
+        assert seen == {"held": True, "jumped": True}
+    finally:
+        penstock.close()
