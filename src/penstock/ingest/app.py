@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -36,6 +37,7 @@ _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _OK = b'{"success":true}'
 _METRICS_PATH = "/v1/m"
+_LONGEST_KEY = 1_000
 _FORWARDED = b"x-forwarded-for"
 _encode = msgspec.json.Encoder().encode
 
@@ -224,7 +226,14 @@ def _first(listed: bytes | None) -> str:
 
 def _basic_key(authorization: bytes | None) -> str | None:
     """The user name of Basic authorization, with or without the colon."""
-    if authorization is None or authorization[:6].lower() != b"basic ":
+    if authorization is None or len(authorization) > _LONGEST_KEY:
+        return None
+    return _decoded_key(authorization)
+
+
+@functools.lru_cache(1024)
+def _decoded_key(authorization: bytes) -> str | None:
+    if authorization[:6].lower() != b"basic ":
         return None
     try:
         decoded = base64.b64decode(authorization[6:].strip() + b"==")

@@ -41,16 +41,23 @@ class Proxies:
         ``forwarded`` is X-Forwarded-For, of which only the hops written by trusted proxies are
         believed: the last one that is not a trusted proxy is the sender.
         """
-        address = _address(peer)
-        if forwarded is not None and self.trusts(peer):
-            for hop in reversed(forwarded.decode("latin-1").split(",")):
-                hop = hop.strip()[:_LONGEST]
-                if not hop:
-                    continue
-                address = _address(hop)
-                if address is None or not self.trusts(hop):
-                    break
-        return str(address) if isinstance(address, IPv4Address) else None
+        if forwarded is None or not self.trusts(peer):
+            return _ipv4(peer)
+        sender = peer
+        for hop in reversed(forwarded.decode("latin-1").split(",")):
+            hop = hop.strip()[:_LONGEST]
+            if not hop:
+                continue
+            sender = hop
+            if _address(hop) is None or not self.trusts(hop):
+                break
+        return _ipv4(sender)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _ipv4(hop: str) -> str | None:
+    address = _address(hop)
+    return str(address) if isinstance(address, IPv4Address) else None
 
 
 @functools.lru_cache(_REMEMBERED)
