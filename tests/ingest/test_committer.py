@@ -19,7 +19,7 @@ from tests.ingest.collecting import NoWriter
 
 def acceptance(count: int, name: str = "m") -> Acceptance:
     records = [Record("web", f"{name}{number}", 1, b"{}") for number in range(count)]
-    return Acceptance(1, records)
+    return Acceptance(1, records=records)
 
 
 def test_a_round_is_written_in_blocks_of_bounded_size() -> None:

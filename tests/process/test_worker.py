@@ -19,10 +19,10 @@ from penstock.journal.contract import EVENTS, RECEIVED, REJECTED
 from penstock.journal.segment import segment_name
 from penstock.process import worker as worker_module
 from penstock.process.dedupe import DedupeIndex, Keyed
+from penstock.process.meta import EventsMeta
 from penstock.process.worker import (
     CONSUMER,
     REJECTED_PARTITION,
-    EventsMeta,
     ProcessWorker,
     decode_records,
 )
@@ -204,6 +204,7 @@ def test_a_crash_between_any_two_steps(
             worker.step()
     if worker is not None:
         worker._writer.close()  # as the end of a process does
+        worker._counts_writer.close()
     here.close()
     here.open()
     here.run()
@@ -304,6 +305,7 @@ def test_what_can_not_be_read_is_told_once(here: Installation) -> None:
     worker.commit = lambda: None  # type: ignore[method-assign] # never gets as far
     drain(worker)
     worker._writer.close()
+    worker._counts_writer.close()
     here.run()
     assert here.events() == ["a", "b", "d"]
     (told,) = here.rejected()

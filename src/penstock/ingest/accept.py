@@ -15,6 +15,7 @@ from penstock.events.model import ABSENT, Event, Record, RejectedRecord, Source
 from penstock.events.repair import cut_properties, repair, scalar, with_extras
 from penstock.events.validation import Refusal, check
 from penstock.ingest.batches import Batch, Envelope, decode_batch, take_apart
+from penstock.ingest.rate import RateLimits
 from penstock.ingest.stamp import Stamp
 
 __all__ = ["Acceptance", "Acceptor", "BadRequest", "Request"]
@@ -61,6 +62,12 @@ class Acceptance:
     """The outcome of a request whose envelope could be read."""
 
     received_us: int
+    source: str = ""
+    """Slug of the source; empty when it is unknown."""
+    promised: int = 0
+    """Events that a 200 says were taken, counted by the request's items and not by ``records``."""
+    refused: int = 0
+    """Events, or whole requests, that are kept among the rejected."""
     records: list[Record] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
     refusals: list[tuple[int, str, str]] = field(default_factory=list)
@@ -99,6 +106,7 @@ class Acceptor:
         clock: Callable[[], int] = _now_us,
         new_id: Callable[[], str] = _new_id,
         latest_us: int = 0,
+        limits: RateLimits | None = None,
     ) -> None:
         self._find_source = find_source
         self._max_event = max_event_bytes
@@ -107,6 +115,7 @@ class Acceptor:
         self._clock = clock
         self._new_id = new_id
         self._latest_us = latest_us
+        self._limits = RateLimits() if limits is None else limits
 
     def now_us(self) -> int:
         """Time of receipt, microseconds since 1970; never earlier than the one before."""
@@ -115,10 +124,21 @@ class Acceptor:
             self._latest_us = now
         return self._latest_us
 
+    def admit(self, header_key: str | None) -> None:
+        """Raises RateLimited when a request with this key need not even be read.
+
+        A source with a limit whose key is in the body is found by ``accept``.
+        """
+        if self._limits.any:
+            source = self._find_source(header_key or "")
+            if source is not None and source.enabled:
+                self._limits.check(source)
+
     def accept(self, request: Request) -> Acceptance:
         """Read, check and stamp the events of a request.
 
-        Raises BadRequest when the request as a whole is refused.
+        Raises BadRequest when the request as a whole is refused, RateLimited when its source has
+        sent its share.
         """
         body = request.body
         if not body.isascii():
@@ -128,15 +148,21 @@ class Acceptor:
                 raise BadRequest(400, "invalid_json", _not_text(body, error)) from error
             body = body.removeprefix(_BOM)
         if request.call == "batch":
-            return self._accept_batch(request, body)
-        return self._accept_single(request, body)
+            outcome = self._accept_batch(request, body)
+        else:
+            outcome = self._accept_single(request, body)
+        if self._limits.any:
+            self._limits.take(outcome.source, outcome.promised + outcome.refused)
+        return outcome
 
     def rejected(self, request: Request, bad: BadRequest) -> RejectedRecord:
         """The record of a request that was refused as a whole."""
         key = request.header_key or request.query_key
         source = self._find_source(key) if key and not bad.source else None
+        slug = source.slug if source is not None else bad.source
+        self._limits.take(slug, 1)
         return RejectedRecord(
-            source.slug if source is not None else bad.source,
+            slug,
             self.now_us(),
             bad.code,
             bad.message,
@@ -156,7 +182,7 @@ class Acceptor:
         source = self._source(request.header_key or event.write_key or request.query_key)
         event.type = request.call
         intake = _Intake(source, Stamp(self.now_us(), source, request.ip), request.path)
-        self._add_or_refuse(intake, 0, event, extras, request.body)
+        intake.outcome.promised = self._add_or_refuse(intake, 0, event, extras, request.body)
         if intake.outcome.refusals and intake.outcome.refusals[0][1] == "too_deep":
             raise BadRequest(400, "too_deep", _TOO_DEEP, source=source.slug)
         return intake.outcome
@@ -204,6 +230,7 @@ class Acceptor:
             if dropped or len(record.payload) > limit:
                 raise _Doubtful
             records.append(record)
+        intake.outcome.promised = len(items)
         return intake.outcome
 
     def _accept_items(self, request: Request, envelope: Envelope, items: list[Raw]) -> Acceptance:
@@ -220,7 +247,8 @@ class Acceptor:
             except RecursionError:
                 intake.refuse(index, Refusal("too_deep", _TOO_DEEP), bytes(item))
             else:
-                self._add_or_refuse(intake, index, event, extras, bytes(item))
+                taken = self._add_or_refuse(intake, index, event, extras, bytes(item))
+                intake.outcome.promised += taken
         return intake.outcome
 
     def _intake(
@@ -268,6 +296,8 @@ class Acceptor:
             raise BadRequest(
                 200, "source_disabled", f"source {source.slug} is disabled", source=source.slug
             )
+        if source.rate_limit is not None or self._limits.any:
+            self._limits.check(source)
         return source
 
     def _add_or_refuse(
@@ -277,22 +307,23 @@ class Acceptor:
         event: Event,
         extras: dict[str, Raw] | None,
         original: bytes,
-    ) -> None:
-        """Add one event that was looked at by itself, or its refusal."""
+    ) -> int:
+        """Add one event that was looked at by itself, or its refusal; 1 when it was taken."""
         try:
             record, dropped = self._record(intake.source, intake.stamp, event, extras)
             if len(original) > self._max_event and len(record.payload) > self._max_event:
                 raise Refusal("too_large", _too_large(self._max_event, len(original)))
         except Refusal as refusal:
             intake.refuse(index, refusal, original)
-            return
+            return 0
         except RecursionError:
             intake.refuse(index, Refusal("too_deep", _TOO_DEEP), original)
-            return
+            return 0
         intake.outcome.records.append(record)
         for name, rest in dropped.items():
             too_many = Refusal("too_many_properties", f"{name} beyond 10,000 were not kept")
             intake.refuse(index, too_many, rest)
+        return 1
 
     def _record(
         self, source: Source, stamp: Stamp, event: Event, extras: dict[str, Raw] | None = None
@@ -325,11 +356,12 @@ class _Intake:
         self.source = source
         self.stamp = stamp
         self.path = path
-        self.outcome = Acceptance(stamp.received_us)
+        self.outcome = Acceptance(stamp.received_us, source.slug)
 
     def refuse(self, index: int, refusal: Refusal, original: bytes) -> None:
         """Keep what was refused, with its reason."""
         outcome = self.outcome
+        outcome.refused += 1
         outcome.refusals.append((index, refusal.code, refusal.reason))
         outcome.rejected.append(
             RejectedRecord(

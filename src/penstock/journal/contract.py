@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 __all__ = [
+    "COUNTS",
     "EVENTS",
     "RECEIVED",
     "REJECTED",
@@ -30,7 +31,9 @@ EVENTS = "events"
 """Clean events, each once."""
 REJECTED = "rejected"
 """What was refused, with code, reason and the original bytes."""
-TOPICS = (RECEIVED, EVENTS, REJECTED)
+COUNTS = "counts"
+"""A block for each range of ``received`` that left nothing in ``events``; its meta says why."""
+TOPICS = (RECEIVED, EVENTS, REJECTED, COUNTS)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,14 @@ from rocksdict import (
     WriteBatch,
 )
 
+from penstock.errors import FormatTooNew
 from penstock.events.model import Record
 
 __all__ = ["DedupeIndex", "Keyed", "keyed"]
 
 log = logging.getLogger("penstock.process")
+FORMAT_VERSION = 1
+_FORMAT = b"format version"
 _POSITION = b"events position"
 _CACHE_BYTES = 8 * 1024 * 1024
 _WRITE_BUFFER_BYTES = 16 * 1024 * 1024
@@ -44,6 +47,8 @@ class Keyed:
 
     records: list[Record]
     keys: list[bytes]
+    duplicates: list[Record] = field(default_factory=list)
+    """What ``fresh`` left out."""
 
 
 class DedupeIndex:
@@ -60,9 +65,20 @@ class DedupeIndex:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._options = _options()
         self._db = _opened(folder, self._options)
+        self._check_format(folder)
         names = _families(folder, self._options)
         self._buckets = {int(name): self._db.get_column_family(name) for name in names}
         self._handles = {int(name): self._db.get_column_family_handle(name) for name in names}
+
+    def _check_format(self, folder: Path) -> None:
+        """An index without a format is of the first one."""
+        stored = self._db.get(_FORMAT)
+        version = 1 if stored is None else int(_unpack(stored)[0])
+        if version > FORMAT_VERSION:
+            self._db.close()
+            raise FormatTooNew(folder, version, FORMAT_VERSION)
+        if stored is None:
+            self._db.put(_FORMAT, _pack(FORMAT_VERSION))
 
     def position(self) -> int:
         """Position in ``events`` up to which every key is in the index."""
@@ -84,6 +100,7 @@ class DedupeIndex:
             if times is None:
                 accepted[key] = [received]
             elif any(abs(received - before) <= window for before in times):
+                fresh.duplicates.append(record)
                 continue
             else:
                 times.append(received)

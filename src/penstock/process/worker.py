@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
 
 from penstock.errors import JournalDamaged, JournalError
+from penstock.events.counts import Counts, counted, decode_counts
 from penstock.events.model import Record, RejectedRecord
-from penstock.journal.contract import EVENTS, RECEIVED, REJECTED, Block, Journal, NewBlock
-from penstock.process.dedupe import DedupeIndex, keyed
+from penstock.journal.contract import COUNTS, EVENTS, RECEIVED, REJECTED, Block, Journal, NewBlock
+from penstock.process.dedupe import DedupeIndex, Keyed, keyed
+from penstock.process.meta import EventsMeta, RangeCount, decode_events_meta
 
-__all__ = ["CONSUMER", "EventsMeta", "ProcessWorker", "decode_records"]
+__all__ = ["CONSUMER", "ProcessWorker", "decode_records"]
 
 log = logging.getLogger("penstock.process")
 CONSUMER = "process"
@@ -33,28 +37,11 @@ def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-class EventsMeta(msgspec.Struct):
-    """What an ``events`` block says about where it came from."""
-
-    partition: int
-    """Partition of ``received``."""
-    first: int
-    """Position of the first event read for this block."""
-    end: int
-    """Position after the last."""
-    duplicates: int
-    """Events of that range that had been seen before, since the previous block."""
-    newest_us: int
-    """No event up to the end of this block was received later than this."""
-
-
 @dataclass
 class _Partition:
     position: int
     told: int = -1
     """Position last committed to the journal."""
-    duplicates: int = 0
-    """Duplicates not yet told of in a block."""
     received_us: int = _NEVER_US
     """Receipt of the event before ``position``."""
     mend_after: float = 0.0
@@ -68,7 +55,8 @@ class ProcessWorker:
 
     1. read a range of ``received``
     2. drop what the index has seen
-    3. append to ``events``, with the range's end as the producer's sequence
+    3. append to ``events``, with the range's end as the producer's sequence; or, when nothing is
+       left of the range, to ``counts``, for the loss ledger
     4. add the keys to the index, with the position in ``events`` that they reach
     5. tell the journal the position in ``received``, for retention and ``penstock status``
 
@@ -82,16 +70,17 @@ class ProcessWorker:
         self._journal = journal
         self._index = index
         self._clock = clock
-        self._writer = journal.writer(EVENTS, PARTITION)
         self._partitions: dict[int, _Partition] = {}
         self.duplicates = 0
         self.processed = 0
-        try:
+        with ExitStack() as opened:
+            self._writer = journal.writer(EVENTS, PARTITION)
+            opened.callback(self._writer.close)
+            self._counts_writer = journal.writer(COUNTS, PARTITION)
+            opened.callback(self._counts_writer.close)
             self._newest_us = self._newest()
             self._catch_up()
-        except BaseException:
-            self._writer.close()
-            raise
+            opened.pop_all()
 
     def _newest(self) -> int:
         """The latest receipt of anything in ``events``."""
@@ -102,7 +91,7 @@ class ProcessWorker:
     def _events_block(self, position: int) -> EventsMeta | None:
         """What the block at or after a position says of itself."""
         blocks = self._journal.read(EVENTS, PARTITION, position, 1).blocks
-        return msgspec.json.decode(blocks[0].meta, type=EventsMeta) if blocks else None
+        return decode_events_meta(blocks[0].meta) if blocks else None
 
     def _catch_up(self) -> None:
         """Add to the index what ``events`` holds and the index lacks."""
@@ -169,9 +158,11 @@ class ProcessWorker:
         return min(self._clock(), self._newest_us) - self._index.bucket_us
 
     def _start(self, number: int) -> int:
-        written = self._writer.last_sequence(_producer(number))
-        committed = self._journal.position(CONSUMER, RECEIVED, number)
-        return max(committed, -1 if written is None else written)
+        written = [
+            writer.last_sequence(_producer(number)) or 0
+            for writer in (self._writer, self._counts_writer)
+        ]
+        return max(self._journal.position(CONSUMER, RECEIVED, number), *written)
 
     def _check_end(self, number: int, position: int) -> None:
         """Tell when ``received`` lost events that were processed before; nothing is missing."""
@@ -194,11 +185,13 @@ class ProcessWorker:
         for gap in reading.gaps:
             self._reject(RECEIVED, number, gap.first, gap.end, gap.reason)
         records: list[Record] = []
+        promised: Counts = Counter()
         for block in reading.blocks:
             decoded = self._decoded(number, block)
             records += decoded[max(partition.position - block.first, 0) :]
+            promised += _promised(block, decoded)
         if records:
-            self._process(number, partition, records, reading.next)
+            self._process(number, partition, records, promised, reading.next)
         partition.position = reading.next
         return len(records)
 
@@ -217,28 +210,33 @@ class ProcessWorker:
             self._reject(RECEIVED, number, block.first, block.end, reason, block.body)
             return []
 
-    def _process(self, number: int, partition: _Partition, records: list[Record], end: int) -> None:
+    def _process(
+        self, number: int, partition: _Partition, records: list[Record], promised: Counts, end: int
+    ) -> None:
         fresh = self._index.fresh(records)
-        duplicates = partition.duplicates + len(records) - len(fresh.records)
+        newest_us = max([self._newest_us, *(record.received_us for record in fresh.records)])
+        meta = EventsMeta(
+            number,
+            partition.position,
+            end,
+            len(fresh.duplicates),
+            newest_us,
+            _range_counts(promised, counted(records), counted(fresh.duplicates)),
+        )
         if fresh.records:
-            newest_us = max(self._newest_us, *(record.received_us for record in fresh.records))
-            meta = EventsMeta(number, partition.position, end, duplicates, newest_us)
-            block = NewBlock(
-                _encode(fresh.records),
-                len(fresh.records),
-                msgspec.json.encode(meta),
-                _producer(number),
-                end,
-            )
-            (first,) = self._writer.append([block])
-            if first is None:
-                raise AssertionError(f"events already holds received/{number} up to {end}")
-            self._newest_us = newest_us
-            self._index.add(fresh, first + len(fresh.records))
-        self.duplicates += duplicates - partition.duplicates
+            self._write(fresh, meta)
+        else:
+            self._counts_writer.append([_block(b"\x90", 1, meta)])
+        self.duplicates += len(fresh.duplicates)
         self.processed += len(records)
-        partition.duplicates = 0 if fresh.records else duplicates
         partition.received_us = records[-1].received_us
+
+    def _write(self, fresh: Keyed, meta: EventsMeta) -> None:
+        (first,) = self._writer.append([_block(_encode(fresh.records), len(fresh.records), meta)])
+        if first is None:
+            raise AssertionError(f"events holds received/{meta.partition} up to {meta.end}")
+        self._newest_us = meta.newest_us
+        self._index.add(fresh, first + len(fresh.records))
 
     def commit(self) -> None:
         """Tell the journal how far ``received`` is read, where that changed."""
@@ -265,6 +263,30 @@ class ProcessWorker:
         """Release the writer; the index is the caller's."""
         self.commit()
         self._writer.close()
+        self._counts_writer.close()
+
+
+def _block(body: bytes, count: int, meta: EventsMeta) -> NewBlock:
+    return NewBlock(body, count, msgspec.json.encode(meta), _producer(meta.partition), meta.end)
+
+
+def _promised(block: Block, records: list[Record]) -> Counts:
+    """What the collector promised with a block; one that does not say promised what it holds."""
+    try:
+        promised = decode_counts(block.meta)
+    except msgspec.MsgspecError as error:
+        log.error("the counts of events %d to %d can't be read: %s", block.first, block.end, error)
+        promised = None
+    return counted(records) if promised is None else promised
+
+
+def _range_counts(accepted: Counts, read: Counts, duplicate: Counts) -> list[RangeCount]:
+    return [
+        RangeCount(
+            source, hour, accepted[source, hour], read[source, hour], duplicate[source, hour]
+        )
+        for source, hour in sorted({*accepted, *read})
+    ]
 
 
 def _producer(number: int) -> str:
