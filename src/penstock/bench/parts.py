@@ -12,15 +12,26 @@ import msgspec
 
 from penstock.bench.events import batch_body, records, templates
 from penstock.bench.limits import rate
+from penstock.events.counts import HOUR_US
 from penstock.events.model import Record, Source
 from penstock.ingest.accept import Acceptor, Request
 from penstock.journal.contract import NewBlock
 from penstock.journal.sqlite import SqliteJournal
+from penstock.monitor.store import MonitorStore
+from penstock.monitor.worker import MonitorWorker
 from penstock.process.dedupe import DedupeIndex, keyed
+from penstock.process.meta import EventsMeta, RangeCount
 from penstock.process.worker import ProcessWorker
 from penstock.warehouses.duckdb import DuckDbWarehouse
 
-__all__ = ["accept_rate", "append_rate", "load_rate", "process_rate", "sample_block"]
+__all__ = [
+    "accept_rate",
+    "append_rate",
+    "load_rate",
+    "monitor_rate",
+    "process_rate",
+    "sample_block",
+]
 
 _encode = msgspec.msgpack.Encoder().encode
 _BATCH = 100
@@ -120,3 +131,26 @@ def load_rate(folder: Path, tables: int, chunks: int) -> float:
     warehouse.close()
     file.unlink()
     return size * chunks / spent
+
+
+def monitor_rate(folder: Path, events: int) -> float:
+    """From ``events`` to volumes, schema catalogue and loss ledger, 60 names, 40,000 a round."""
+    journal = SqliteJournal(folder / "monitor")
+    writer = journal.writer("events", 0)
+    for start in range(0, events, _BLOCK):
+        made = records(60, start, _BLOCK)
+        hour = made[0].received_us // HOUR_US
+        counts = [RangeCount("bench", hour, _BLOCK, _BLOCK, 0)]
+        meta = EventsMeta(0, start, start + _BLOCK, 0, made[-1].received_us, counts)
+        writer.append([NewBlock(_encode(made), _BLOCK, msgspec.json.encode(meta))])
+    writer.close()
+    store = MonitorStore(folder / "monitor.sqlite")
+    worker = MonitorWorker(journal, store, every=timedelta(0))
+    began = time.perf_counter()
+    done = 0
+    while done < events:
+        done += worker.step()
+    spent = time.perf_counter() - began
+    store.close()
+    journal.close()
+    return events / spent

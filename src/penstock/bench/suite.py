@@ -10,7 +10,15 @@ from pathlib import Path
 
 from penstock.bench.events import single_body, templates
 from penstock.bench.limits import append_limit, parse_limit
-from penstock.bench.parts import accept_rate, append_rate, load_rate, process_rate, sample_block
+from penstock.bench.operations import api_latency, monitoring_cost, snapshot_stall
+from penstock.bench.parts import (
+    accept_rate,
+    append_rate,
+    load_rate,
+    monitor_rate,
+    process_rate,
+    sample_block,
+)
 from penstock.bench.system import accepting, at_rest, end_to_end, freshness
 
 __all__ = ["Figure", "Suite"]
@@ -43,6 +51,7 @@ class Suite:
         seconds: float,
         sustain: float,
         keys: int,
+        gigabytes: float,
         only: str,
         say: Callable[[str], None],
     ) -> None:
@@ -50,10 +59,21 @@ class Suite:
         self._seconds = seconds
         self._sustain = sustain
         self._keys = keys
+        self._gigabytes = gigabytes
         self._only = only
         self._say = say
         self._figures: list[Figure] = []
         self._limits: dict[str, float] = {}
+
+    def names(self) -> list[str]:
+        """Every measurement that ``only`` can select."""
+        return [
+            "decode, stamp, encode", "journal append",
+            f"process, {self._keys / 1e6:g} M keys known", "monitor",
+            "load, 60 tables", "load, 500 tables", "single accepts per core",
+            "batched accepts per core", "end to end", "freshness", "memory at rest",
+            "monitoring on", "API p95", "snapshot",
+        ]  # fmt: skip
 
     def run(self) -> list[Figure]:
         """The limits of this machine, then everything as a ratio to them."""
@@ -76,6 +96,7 @@ class Suite:
             APPEND,
             lambda folder: process_rate(folder, keys, 200_000, self._say),
         )
+        self._add("monitor", PARSE, lambda folder: monitor_rate(folder, 400_000))
         self._add("load, 60 tables", PARSE, lambda folder: load_rate(folder, 60, 3))
         self._add("load, 500 tables", PARSE, lambda folder: load_rate(folder, 500, 2))
 
@@ -104,6 +125,26 @@ class Suite:
             note = ", ".join(f"{label} {mb:.0f}" for label, mb in rest.items())
             total = sum(rest.values())
             self._figures.append(Figure("memory at rest", total, "MB", "< 300", note=note))
+        self._operations()
+
+    def _operations(self) -> None:
+        if self._wanted("monitoring on"):
+            cost = monitoring_cost(self._sub(), max(self._seconds, 10))
+            self._figures.append(Figure("limit: monitoring off", cost.alone, "events/s"))
+            ratio = cost.watched / cost.alone
+            self._figures.append(
+                Figure("monitoring on", cost.watched, "events/s", "0.95", "off", ratio)
+            )
+        if self._wanted("API p95"):
+            median, late = api_latency(self._sub(), 10_000, max(self._seconds, 20))
+            note = f"p50 {median * 1000:.1f} ms"
+            self._figures.append(Figure("API p95 at 10 K/s", late * 1000, "ms", "< 50", note=note))
+        if self._wanted("snapshot"):
+            stall = snapshot_stall(self._sub(), self._gigabytes, 5_000)
+            note = f"{stall.gigabytes:.1f} GB in {stall.seconds:.1f} s; usual {stall.usual:.2f} s"
+            self._figures.append(
+                Figure("snapshot, longest stop of loading", stall.during, "s", "< 1", note=note)
+            )
 
     def _end_to_end(self) -> None:
         whole = end_to_end(self._sub(), self._sustain)

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,19 +14,30 @@ from pathlib import Path
 
 from penstock.bench.client import Flood
 from penstock.bench.events import batch_body, single_body, templates
+from penstock.bench.watching import Memory, Progress, cpu_seconds, loaded_events, memory_mb
 from penstock.engine import Engine
-from penstock.errors import EngineUnreachable, PenstockError
+from penstock.errors import PenstockError
 from penstock.events.model import Source
 from penstock.settings import Settings
-from penstock.warehouses.service import query_engine
 from penstock.workspace.store import Workspace
 
-__all__ = ["Accepting", "EndToEnd", "accepting", "at_rest", "end_to_end", "freshness"]
+__all__ = [
+    "KEY",
+    "TABLES",
+    "Accepting",
+    "EndToEnd",
+    "accepting",
+    "at_rest",
+    "end_to_end",
+    "engine_settings",
+    "freshness",
+    "running",
+]
 
-_KEY = "bench-key"
-_TABLES = 60
+KEY = "bench-key"
+TABLES = 60
 _PATIENCE_S = 60.0
-_TICKS = os.sysconf("SC_CLK_TCK")
+_READERS = ("process", "warehouse", "monitor", "api")
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,13 @@ class EndToEnd:
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[Engine, Settings]]:
     """A fresh engine with one source, its log in the folder."""
-    settings = _settings(folder)
+    settings = engine_settings(folder)
     log = os.open(folder / "engine.log", os.O_CREAT | os.O_WRONLY, 0o600)
     engine = Engine(settings, say=lambda _: None, log_fd=log)
     engine.start()
     try:
         _wait_for_port(settings.port)
-        _loaded(settings)
+        loaded_events(settings)
         yield engine, settings
     finally:
         engine.stop()
@@ -79,45 +89,14 @@ def _wait_for_port(port: int) -> None:
             return
 
 
-def _loaded(settings: Settings) -> int:
-    """Events in the warehouse."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            rows = query_engine(
-                settings.socket_file,
-                "select coalesce(sum(loaded), 0)::bigint from penstock.progress",
-                None,
-                30,
-            )
-            return int(rows.column(0)[0].as_py())
-        except EngineUnreachable:  # it is just starting
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def memory_mb(pid: int) -> float:
-    """Proportional set size of a process: what it alone has, and its share of the rest."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    pss = next(line for line in text.splitlines() if line.startswith("Pss:"))
-    return int(pss.split()[1]) / 1024
-
-
 def accepting(folder: Path, *, batch: int, connections: int, seconds: float) -> Accepting:
     """Durable accepts through HTTP: single events, or batches."""
     with running(folder) as (engine, settings):
-        cut = templates(_TABLES)
+        cut = templates(TABLES)
         flood = Flood(
             settings.port,
             "/v1/batch" if batch > 1 else "/v1/track",
-            _KEY,
+            KEY,
             (lambda first, count: batch_body(cut, first, count, "a"))
             if batch > 1
             else (lambda first, _: single_body(cut, first, "a")),
@@ -125,7 +104,7 @@ def accepting(folder: Path, *, batch: int, connections: int, seconds: float) -> 
             connections=connections,
         )
         # Only the collector is measured; what reads after it would compete for the processors.
-        engine.pause(("process", "warehouse"))
+        engine.pause(_READERS)
         try:
             pid = engine.processes()["collector-0"]
             flood.run(1.0)
@@ -133,7 +112,7 @@ def accepting(folder: Path, *, batch: int, connections: int, seconds: float) -> 
             spent = flood.run(seconds)
             done, used = flood.accepted - before, cpu_seconds(pid) - cpu
         finally:
-            engine.resume(("process", "warehouse"))
+            engine.resume(_READERS)
             flood.close()
     return Accepting(done / spent, done / used)
 
@@ -141,14 +120,14 @@ def accepting(folder: Path, *, batch: int, connections: int, seconds: float) -> 
 def end_to_end(folder: Path, seconds: float, most_waiting: int = 150_000) -> EndToEnd:
     """From HTTP to queryable rows, as fast as it goes without more than so many waiting."""
     with running(folder) as (engine, settings):
-        loaded = _Progress(settings)
-        cut = templates(_TABLES)
+        loaded = Progress(settings)
+        cut = templates(TABLES)
         flood = Flood(
-            settings.port, "/v1/batch", _KEY,
+            settings.port, "/v1/batch", KEY,
             lambda first, count: batch_body(cut, first, count, "e"), count=100, connections=8,
         )  # fmt: skip
         flood.run(5.0, lambda _: loaded.count + most_waiting)
-        memory = _Memory(engine)
+        memory = Memory(engine)
         began, before = time.perf_counter(), loaded.count
         flood.run(seconds, lambda _: loaded.count + most_waiting)
         spent, done = time.perf_counter() - began, loaded.count - before
@@ -163,10 +142,10 @@ def freshness(folder: Path, per_second: int, seconds: float) -> tuple[float, flo
     """Median and 99th percentile of seconds from answer to queryable, at a steady pace."""
     accepted: list[tuple[int, float]] = []
     with running(folder) as (_, settings):
-        loaded = _Progress(settings)
-        cut = templates(_TABLES)
+        loaded = Progress(settings)
+        cut = templates(TABLES)
         flood = Flood(
-            settings.port, "/v1/batch", _KEY,
+            settings.port, "/v1/batch", KEY,
             lambda first, count: batch_body(cut, first, count, "f"), count=50, connections=4,
             accepted=lambda first, count, at: accepted.append((flood.accepted, at)),
         )  # fmt: skip
@@ -187,20 +166,21 @@ def freshness(folder: Path, per_second: int, seconds: float) -> tuple[float, flo
 
 def at_rest(folder: Path) -> dict[str, float]:
     """Memory in MB of every process of ``penstock up``, a few seconds after some events."""
-    settings = _settings(folder)
-    command = [sys.executable, "-m", "penstock", "up", "--data", str(folder), "--port"]
+    settings = engine_settings(folder)
+    command = [sys.executable, "-m", "penstock", "up", "--data", str(folder)]
+    command += ["--port", str(settings.port), "--console-port", str(settings.console_port)]
     with (folder / "up.log").open("wb") as log:
-        up = subprocess.Popen([*command, str(settings.port)], stdout=log, stderr=log)
+        up = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         _wait_for_port(settings.port)
-        cut = templates(_TABLES)
+        cut = templates(TABLES)
         flood = Flood(
-            settings.port, "/v1/batch", _KEY,
+            settings.port, "/v1/batch", KEY,
             lambda first, count: batch_body(cut, first, count, "r"), count=50, connections=1,
         )  # fmt: skip
         flood.run(1.0, lambda _: 1_000)
         flood.close()
-        while _loaded(settings) < flood.accepted:
+        while loaded_events(settings) < flood.accepted:
             time.sleep(0.1)
         time.sleep(3)
         tasks = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text(encoding="ascii")
@@ -216,76 +196,13 @@ def _role(pid: int) -> str:
     return words[words.index(b"penstock.roles") + 1].decode()
 
 
-def _settings(folder: Path) -> Settings:
+def engine_settings(folder: Path) -> Settings:
     """Settings with a free port, and a workspace with one source."""
-    with socket.socket() as probe:
+    with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, console_port = probe.getsockname()[1], other.getsockname()[1]
     workspace = Workspace(Settings(data=folder).state_file)
-    workspace.put_sources([Source("bench", "Bench", "server", write_keys=(_KEY,))])
+    workspace.put_sources([Source("bench", "Bench", "server", write_keys=(KEY,))])
     workspace.close()
-    return Settings(data=folder, host="127.0.0.1", port=port)
-
-
-class _Progress:
-    """Watches how many events the warehouse holds, and since when."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.count = _loaded(settings)
-        self._settings = settings
-        self._history: list[tuple[int, float]] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            count = _loaded(self._settings)
-            if count != self.count:
-                self._history.append((count, time.perf_counter()))
-                self.count = count
-            self._stopping.wait(0.05)
-
-    def wait(self, count: int) -> None:
-        """Wait until so many are in."""
-        latest, since = self.count, time.monotonic()
-        while self.count < count:
-            time.sleep(0.05)
-            if self.count != latest:
-                latest, since = self.count, time.monotonic()
-            elif time.monotonic() - since > _PATIENCE_S:
-                raise PenstockError(f"loading stopped at {self.count:,} of {count:,} events")
-
-    def when(self, count: int) -> float:
-        """When so many were first seen."""
-        import bisect
-
-        return self._history[bisect.bisect_left(self._history, (count, 0.0))][1]
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stopping.set()
-        self._thread.join()
-
-
-class _Memory:
-    """Samples the memory of every process every five seconds."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.samples: dict[str, list[float]] = {}
-        self._engine = engine
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while True:
-            for label, pid in self._engine.processes().items():
-                self.samples.setdefault(label, []).append(memory_mb(pid))
-            if self._stopping.wait(5):
-                return
-
-    def stop(self) -> None:
-        """Stop sampling."""
-        self._stopping.set()
-        self._thread.join()
+    return Settings(data=folder, host="127.0.0.1", port=port, console_port=console_port)
