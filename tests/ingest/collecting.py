@@ -16,6 +16,8 @@ from penstock.events.model import Record, RejectedRecord, Source
 from penstock.ingest.accept import Acceptor
 from penstock.ingest.app import Collector
 from penstock.ingest.committer import GroupCommitter
+from penstock.ingest.proxies import Proxies
+from penstock.ingest.rate import RateLimits
 from penstock.journal.contract import RECEIVED, REJECTED, NewBlock, Writer
 from penstock.journal.sqlite import SqliteJournal
 
@@ -88,10 +90,13 @@ class Collecting:
         max_event_bytes: int = 33 * 1024,
         body_timeout: float = 15,
         queue_bytes: int = 1 << 26,
+        workers: int = 1,
         writers: tuple[Writer, Writer] | None = None,
         committer: type[GroupCommitter] = GroupCommitter,
     ) -> None:
         self.now_us = NOON_US
+        self.now_s = 0.0
+        self.limits = RateLimits(workers, clock=lambda: self.now_s)
         self.has_room = True
         self.sources = dict(SOURCES)
         self._runner = asyncio.Runner()
@@ -106,6 +111,7 @@ class Collecting:
             unknown_key_status=unknown_key_status,
             clock=lambda: self.now_us,
             new_id=lambda: f"given-{next(numbers)}",
+            limits=self.limits,
         )
 
         async def build() -> GroupCommitter:
@@ -120,8 +126,9 @@ class Collecting:
             self.sources.get,
             max_request_bytes=max_request_bytes,
             body_timeout=body_timeout,
-            trusted_proxies=trusted_proxies,
+            proxies=Proxies(trusted_proxies),
             public_url=public_url,
+            unready=lambda: "" if self.has_room else "the disk is nearly full",
         )
 
     def close(self) -> None:

@@ -103,3 +103,5 @@ class Source(msgspec.Struct, frozen=True):
     enabled: bool = True
     write_keys: tuple[str, ...] = ()
     space: str = "default"
+    rate_limit: int | None = None
+    """Events per second that are taken over time; None: as many as come."""

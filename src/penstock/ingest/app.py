@@ -8,26 +8,30 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
 
+from penstock import logs
 from penstock.errors import JournalError, JournalFull
 from penstock.events.model import Source
 from penstock.ingest.accept import Acceptance, Acceptor, BadRequest, Request
 from penstock.ingest.body import BodyReader, BodyRefused, ClientGone, Receive
 from penstock.ingest.committer import GroupCommitter
 from penstock.ingest.pixel import GIF, pixel_body
-from penstock.ingest.proxies import Proxies
+from penstock.ingest.proxies import Proxies, joined
+from penstock.ingest.rate import RateLimited
 from penstock.ingest.routes import PIXEL_CALLS, POST_CALLS, settings_key, split
 from penstock.ingest.settings_document import settings_document
 
+if TYPE_CHECKING:
+    from penstock.ingest.one_port import Management
+
 __all__ = ["Collector"]
 
-log = logging.getLogger("penstock.ingest")
+log = logs.get("penstock.ingest")
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
@@ -53,17 +57,21 @@ class Collector:
         *,
         max_request_bytes: int,
         body_timeout: float,
-        trusted_proxies: str = "",
+        proxies: Proxies,
         public_url: str = "",
         metrics: Callable[[], str] = lambda: "",
+        unready: Callable[[], str] = lambda: "",
+        management: Management | None = None,
     ) -> None:
         self._acceptor = acceptor
         self._committer = committer
         self._find_source = find_source
         self._bodies = BodyReader(max_request_bytes, body_timeout)
-        self._proxies = Proxies(trusted_proxies)
+        self._proxies = proxies
         self._public_url = public_url
         self._metrics = metrics
+        self._unready = unready
+        self._management = management
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection scope."""
@@ -72,6 +80,9 @@ class Collector:
             return
         path = split(scope["path"])
         call = POST_CALLS.get(path)
+        if call is None and self._management is not None and self._management.serves(path):
+            await self._management(scope, receive, send)
+            return
         headers = dict(scope["headers"])
         try:
             if call is not None and scope["method"] == "POST":
@@ -80,6 +91,8 @@ class Collector:
                 status, body, extra = await self._other(scope, receive, path, headers)
         except ClientGone:
             return
+        except RateLimited as limited:
+            status, body, extra = _later(429, "rate_limited", str(limited), limited.seconds)
         if status != 204:
             extra.append((b"content-length", b"%d" % len(body)))
         origin = headers.get(b"origin")
@@ -93,6 +106,7 @@ class Collector:
     ) -> Answer:
         key = _basic_key(headers.get(b"authorization"))
         query_key = _query_key(scope["query_string"])
+        self._acceptor.admit(key)
         try:
             body = await self._bodies.read(receive, headers.get(b"content-encoding"))
         except BodyRefused as refused:
@@ -121,7 +135,7 @@ class Collector:
         """Keep what was refused, with its reason, then answer."""
         if bad.status != 408:
             record = self._acceptor.rejected(request, bad)
-            acceptance = Acceptance(record.received_us, rejected=[record])
+            acceptance = Acceptance(record.received_us, record.source, refused=1, rejected=[record])
             answer = await self._commit(acceptance, len(request.body))
             if answer[0] != 200:
                 return answer
@@ -157,7 +171,8 @@ class Collector:
         if key is not None:
             return self._settings(key, scope, headers)
         if path in ("/health", "/ready"):
-            return 200, _OK, [_JSON, _NO_STORE]
+            why = self._unready() if path == "/ready" else ""
+            return _later(503, "unavailable", why, 5) if why else (200, _OK, [_JSON, _NO_STORE])
         if path == "/metrics":
             return 200, self._metrics().encode(), [(b"content-type", b"text/plain; version=0.0.4")]
         return None
@@ -175,9 +190,12 @@ class Collector:
             answer = await self._commit(self._acceptor.accept(request), len(query))
         except BadRequest as bad:
             answer = await self._refuse(request, bad)
+        except RateLimited:
+            self._committer.tally.lost_pixels += 1
+            return
         if answer[0] >= 429:
             self._committer.tally.lost_pixels += 1
-            log.error("a pixel's event was lost: %s", answer[1].decode())
+            log.error("a pixel's event was lost", status=answer[0])
 
     async def _drain(self, receive: Receive, headers: dict[bytes, bytes]) -> Answer:
         """analytics.js reports on itself: taken, and not kept."""
@@ -190,38 +208,26 @@ class Collector:
     def _settings(self, key: str, scope: Scope, headers: dict[bytes, bytes]) -> Answer:
         if self._find_source(key) is None:
             return _error(404, "unknown_source", f"no source has the write key {key!r}")
-        scheme, host = self._address(scope, headers)
+        scheme, host = self._address(scope)
         extra = [_JSON, (b"cache-control", b"public, max-age=30")]
         if b"origin" not in headers:
             extra.append((b"access-control-allow-origin", b"*"))
         return 200, _encode(settings_document(key, scheme, host)), extra
 
-    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, str]:
+    def _address(self, scope: Scope) -> tuple[str, str]:
         """(scheme, host) under which the browser reached us."""
         if self._public_url:
             scheme, _, host = self._public_url.partition("://")
             return scheme, host.rstrip("/")
-        scheme = scope.get("scheme", "http")
-        host = headers.get(b"host", b"localhost").decode("latin-1")
-        client = scope.get("client")
-        if client and self._proxies.trusts(client[0]):
-            scheme = _first(headers.get(b"x-forwarded-proto")) or scheme
-            host = _first(headers.get(b"x-forwarded-host")) or host
-        return scheme, host
+        peer = (scope.get("client") or ("", 0))[0]
+        return self._proxies.origin(peer, scope.get("scheme", "http"), scope["headers"])
 
     def _client_ip(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         client = scope.get("client")
         if not client:
             return None
-        forwarded = headers.get(_FORWARDED)
-        if forwarded is not None:
-            hops = [value for name, value in scope["headers"] if name == _FORWARDED]
-            forwarded = b",".join(hops)
+        forwarded = joined(scope["headers"], _FORWARDED) if _FORWARDED in headers else None
         return self._proxies.client_ip(client[0], forwarded)
-
-
-def _first(listed: bytes | None) -> str:
-    return (listed or b"").decode("latin-1").partition(",")[0].strip()
 
 
 def _basic_key(authorization: bytes | None) -> str | None:

@@ -13,6 +13,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _PATIENCE = 16
 """A body this many times too large is read to its end, so that the sender hears why it was
 refused; beyond, the connection is cut."""
+_MOST_MEMBERS = 100
+"""A gzip body may consist of many parts, each of which costs a copy of the rest."""
 _ENCODINGS = (b"gzip", b"x-gzip", b"deflate")
 
 
@@ -111,12 +113,13 @@ class BodyReader:
 def _inflate(body: bytes, limit: int) -> tuple[bytes, bool]:
     """What the body unpacks to, at most ``limit`` bytes, and whether it is complete.
 
-    A gzip body may consist of several members.
+    A gzip body may consist of several members. Raises zlib.error for one of very many.
     """
     plain = b""
-    while True:
+    for _ in range(_MOST_MEMBERS):
         machine = zlib.decompressobj(47)
         plain += machine.decompress(body, limit - len(plain))
         body = machine.unused_data
         if not machine.eof or not body or len(plain) >= limit:
             return plain, machine.eof
+    raise zlib.error(f"more than {_MOST_MEMBERS} members")

@@ -14,7 +14,10 @@ from ipaddress import (
 
 from penstock.errors import ConfigurationError
 
-__all__ = ["Proxies"]
+__all__ = ["Headers", "Proxies", "joined"]
+
+Headers = list[tuple[bytes, bytes]]
+"""Names in lower case, as ASGI gives them."""
 
 _REMEMBERED = 4096
 _LONGEST = 64
@@ -36,13 +39,29 @@ class Proxies:
         return address is not None and any(address in network for network in self._networks)
 
     def client_ip(self, peer: str, forwarded: bytes | None) -> str | None:
-        """The sender's IPv4 address, or None; IPv6 addresses are not collected.
+        """The sender's IPv4 address, or None; IPv6 addresses are not collected."""
+        return _ipv4(self._sender(peer, forwarded))
 
-        ``forwarded`` is X-Forwarded-For, of which only the hops written by trusted proxies are
-        believed: the last one that is not a trusted proxy is the sender.
+    def sender(self, peer: str, headers: Headers) -> str:
+        """The sender's address, IPv4 or IPv6; where a proxy's word can't be read, the peer's."""
+        address = _address(self._sender(peer, joined(headers, b"x-forwarded-for")))
+        return str(address) if address is not None else peer
+
+    def origin(self, peer: str, scheme: str, headers: Headers) -> tuple[str, str]:
+        """(scheme, host) by which the sender called: our own, or as a trusted proxy says."""
+        host = _first(joined(headers, b"host")) or "localhost"
+        if self.trusts(peer):
+            scheme = _first(joined(headers, b"x-forwarded-proto")) or scheme
+            host = _first(joined(headers, b"x-forwarded-host")) or host
+        return scheme, host
+
+    def _sender(self, peer: str, forwarded: bytes | None) -> str:
+        """The peer, or from X-Forwarded-For the last hop that is not a trusted proxy.
+
+        Only the hops written by trusted proxies are believed.
         """
         if forwarded is None or not self.trusts(peer):
-            return _ipv4(peer)
+            return peer
         sender = peer
         for hop in reversed(forwarded.decode("latin-1").split(",")):
             hop = hop.strip()[:_LONGEST]
@@ -51,7 +70,17 @@ class Proxies:
             sender = hop
             if _address(hop) is None or not self.trusts(hop):
                 break
-        return _ipv4(sender)
+        return sender
+
+
+def joined(headers: Headers, name: bytes) -> bytes | None:
+    """All values of a header, in order, as one list; None when it was not sent."""
+    values = [value for each, value in headers if each == name]
+    return b",".join(values) if values else None
+
+
+def _first(listed: bytes | None) -> str:
+    return (listed or b"").decode("latin-1").partition(",")[0].strip()
 
 
 @functools.lru_cache(_REMEMBERED)
