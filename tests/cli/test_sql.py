@@ -20,6 +20,7 @@ from penstock.warehouses.duckdb import DuckDbWarehouse
 from penstock.warehouses.service import QueryServer
 from tests.cli.conftest import Run
 from tests.project.reference import DOCS, ROOT, samples
+from tests.warehouses.answering import Answers
 
 BY_USER = "select user_id, sum(slices) as slices from web.toast_buttered group by 1 order by 1"
 ALL = "select * from web.toast_buttered order by id"
@@ -175,7 +176,7 @@ def test_through_a_running_engine(run: Run, data: Path) -> None:
     settings = Settings(data=data)
     lock = DataFolderLock(settings.run_folder)
     warehouse = DuckDbWarehouse(settings.warehouse_file, threads=1)
-    server = QueryServer(settings.run_folder / "warehouse.sock", warehouse.query)
+    server = QueryServer(settings.run_folder / "warehouse.sock", warehouse.readers)
     try:
         assert run("sql", BY_USER, "--data", data).text.endswith("u2      │      3\n")
         refused = run("sql", "drop table web.tracks", "--data", data)
@@ -202,7 +203,8 @@ def test_queries_of_the_documentation_run(run: Run, data: Path, page: str) -> No
     for words in queries:
         if "-f" not in words:  # the demo's own tests run its files
             done = run("sql", *words, "--data", data)
-            assert (done.code, done.err) == (0, ""), words
+            told = f"wrote 3 rows as {words[-3]} to {words[-1]}\n" if "-o" in words else ""
+            assert (done.code, done.err) == (0, told), words
 
 
 def test_a_table_wider_than_the_terminal_becomes_records() -> None:
@@ -231,12 +233,12 @@ def test_a_query_is_asked_once(run: Run, data: Path) -> None:
     settings = Settings(data=data)
     asked: list[str] = []
 
-    def fail(sql: str, dialect: str | None) -> pa.Table:
+    def fail(sql: str) -> pa.Table:
         asked.append(sql)
         raise RecursionError("too deep")
 
     lock = DataFolderLock(settings.run_folder)
-    server = QueryServer(settings.run_folder / "warehouse.sock", fail)
+    server = QueryServer(settings.run_folder / "warehouse.sock", Answers(fail))
     try:
         done = run("sql", "select 1", "--data", data)
     finally:

@@ -7,12 +7,12 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.reference.compare import assert_nothing_lost, assert_same
-from tests.reference.strategies import chunked, stored_events
-from tests.reference.warehouse import ReferenceWarehouse
 
 from penstock.events.model import Record
 from penstock.warehouses.duckdb import DuckDbWarehouse
+from tests.reference.compare import assert_nothing_lost, assert_same
+from tests.reference.strategies import chunked, stored_events
+from tests.reference.warehouse import ReferenceWarehouse
 
 
 def record(event: bytes) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,7 +16,10 @@ from penstock.demo.queries import load_sql
 from penstock.errors import EngineUnreachable, QueryRefused
 from penstock.warehouses.duckdb import DuckDbWarehouse
 from penstock.warehouses.queries import checked
+from penstock.warehouses.running import QueryOptions
 from penstock.warehouses.service import QueryServer, query_engine
+from penstock.warehouses.wire import ask_rows, cancel_query, running_queries
+from tests.warehouses.answering import Answers
 
 ENDLESS = "select count(*) from range(10000000000) a, range(1000000) b where a.range + b.range = 7"
 EXECUTE = "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))"
@@ -261,10 +264,10 @@ def test_closing_stops_queries(tmp_path: Path) -> None:
     "error", [RecursionError("deep"), MemoryError(), TypeError("\udcff"), pa.ArrowInvalid("bad")]
 )
 def test_the_server_answers_any_error(tmp_path: Path, error: Exception) -> None:
-    def fail(sql: str, dialect: str | None) -> pa.Table:
+    def fail(sql: str) -> pa.Table:
         raise error
 
-    server = QueryServer(tmp_path / "s.sock", fail)
+    server = QueryServer(tmp_path / "s.sock", Answers(fail))
     try:
         with pytest.raises(QueryRefused, match=f"the query failed: {type(error).__name__}"):
             query_engine(tmp_path / "s.sock", "select 1", None, 5)
@@ -278,7 +281,7 @@ def test_a_long_path_leaves_no_descriptor_open(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
     table = pa.table({"n": range(300_000), "s": ["text"] * 300_000})
-    server = QueryServer(folder / "s.sock", lambda sql, dialect: table)
+    server = QueryServer(folder / "s.sock", Answers(lambda sql: table))
     try:
         assert query_engine(folder / "s.sock", "select 1", None, 5).equals(table)
         before = _folders_open(folder)
@@ -296,3 +299,60 @@ def _folders_open(folder: Path) -> int:
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable):
         query_engine(tmp_path / "none.sock", "select 1", None, 5)
+
+
+def test_a_result_is_cut_and_says_so(warehouse: DuckDbWarehouse) -> None:
+    run = warehouse.readers.run
+    for rows, most in ((200_000, 100_000), (200_000, 65_536), (5, 4)):
+        table = run(f"select * from range({rows})", None, QueryOptions(max_rows=most))
+        assert (table.num_rows, table.schema.metadata) == (most, {b"truncated": b"true"})
+    whole = run("select * from range(5)", None, QueryOptions(max_rows=5))
+    assert (whole.num_rows, whole.schema.metadata) == (5, None)
+
+
+def test_a_limit_of_time_can_be_shortened(warehouse: DuckDbWarehouse) -> None:
+    with pytest.raises(QueryRefused, match=r"longer than 0\.2 s") as refused:
+        warehouse.readers.run(ENDLESS, None, QueryOptions(timeout_s=0.2))
+    assert refused.value.code == "sql_timeout"
+
+
+def test_queries_are_listed_cancelled_and_limited(warehouse: DuckDbWarehouse, folder: Path) -> None:
+    socket = folder / "s.sock"
+    server = QueryServer(socket, warehouse.readers)
+    ends: list[str] = []
+
+    def ask(name: str) -> None:
+        try:
+            query_engine(socket, ENDLESS, None, 60, QueryOptions(id=name, owner="me"))
+        except QueryRefused as refused:
+            ends.append(refused.code)
+
+    askers = [threading.Thread(target=ask, args=(f"q{number}",)) for number in range(4)]
+    for asker in askers:
+        asker.start()
+    try:
+        _await(lambda: len(running_queries(socket)) == 4)
+        assert {(each.owner, each.sql) for each in running_queries(socket)} == {("me", ENDLESS)}
+        with pytest.raises(QueryRefused, match="sql_parallel") as busy:
+            query_engine(socket, "select 1", None, 5)
+        assert busy.value.code == "sql_busy"
+        assert ask_rows(socket, "select 1, timestamp '2026-01-05 10:00:00'", 5) == [
+            [1, "2026-01-05T10:00:00"]
+        ], "Penstock's own questions are not kept out"
+        assert not cancel_query(socket, "nope") and not cancel_query(socket, "")
+        assert all(cancel_query(socket, f"q{number}") for number in range(4))
+        for asker in askers:
+            asker.join(10)
+        assert ends == ["sql_cancelled"] * 4
+        assert running_queries(socket) == []
+        assert query_engine(socket, "select 1", None, 5).num_rows == 1
+    finally:
+        warehouse.readers.close()
+        server.close()
+
+
+def _await(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -11,13 +11,16 @@ import pytest
 
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
-from penstock.workspace.file import RESERVED_SLUGS, load
+from penstock.workspace.file import load
+from penstock.workspace.rules import RESERVED_SLUGS
 from penstock.workspace.store import Workspace
+from penstock.workspace.tables import FORMAT_VERSION
 
 _OPEN = """
 import sys, time
 from pathlib import Path
 from penstock.workspace.store import Workspace
+from penstock.workspace.tables import FORMAT_VERSION
 sys.stdin.read()
 workspace = Workspace(Path(sys.argv[1]))
 print(workspace.revision())
@@ -44,7 +47,7 @@ def test_many_processes_open_it_for_the_first_time(tmp_path: Path) -> None:
     ends = [(*child.communicate(timeout=60), child.returncode) for child in children]
     assert ends == [("0\n", "", 0)] * 16
     connection = sqlite3.connect(file)
-    assert connection.execute("select * from about").fetchall() == [(1, 0)]
+    assert connection.execute("select * from about").fetchall() == [(FORMAT_VERSION, 0)]
     connection.close()
 
 

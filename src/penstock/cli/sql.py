@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import pyarrow as pa
 import typer
 
+from penstock.cli.engine_api import EngineApi, UrlOption, local_api, remote_api
 from penstock.cli.options import DataOption, UsageError
-from penstock.cli.tables import as_table, plain, python_values
+from penstock.cli.tables import as_table
 from penstock.cli.warehouse import run_query
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, EngineUnreachable
 from penstock.settings import load_settings
+from penstock.warehouses.rows import as_csv, encode_values, python_values, told_apart
 
 __all__ = ["Format", "sql"]
 
-_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+_ARROW = "application/vnd.apache.arrow.stream"
+_SLACK_S = 20.0
 
 
 class Format(StrEnum):
@@ -48,12 +48,14 @@ def sql(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write to a file instead.")
     ] = None,
+    url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
     """Query the warehouse with SQL, read-only.
 
-    Asks the running engine, or opens the warehouse itself when none runs. Times are UTC. A table
-    wider than the terminal is printed as one record after the other.
+    Asks the running engine, or that at --url or PENSTOCK_URL, or opens the warehouse itself when
+    none runs. Times are UTC. A table wider than the terminal is printed as one record after the
+    other.
 
     Example: penstock sql "select event, count(*) from web.tracks group by 1"
     """
@@ -63,7 +65,7 @@ def sql(
     if form is Format.parquet and to_terminal:
         raise UsageError("parquet is binary: give -o FILE, or send the output to a file")
     text = query if query is not None else _read(file)
-    result = run_query(load_settings({"data": data}), text, dialect)
+    result = _asked(text, dialect, url, data)
     if form is Format.table:
         width = shutil.get_terminal_size().columns if to_terminal else None
         content = _table(result, width).encode(errors="replace")
@@ -73,9 +75,33 @@ def sql(
         content = _ENCODERS[form](result)
     if output is not None:
         output.write_bytes(content)
+        rows = "1 row" if result.num_rows == 1 else f"{result.num_rows:,} rows"
+        typer.echo(f"wrote {rows} as {form.value} to {output}", err=True)
     else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+
+
+def _asked(query: str, dialect: str | None, url: str | None, data: Path | None) -> pa.Table:
+    """The result, by the API where there is one."""
+    remote = remote_api(url, data)
+    settings = load_settings({"data": data})
+    timeout = settings.sql_timeout.total_seconds() + _SLACK_S
+    if remote is not None:
+        return _fetched(remote, query, dialect, timeout)
+    local = local_api(settings)
+    if local is not None:
+        try:
+            return _fetched(local, query, dialect, timeout)
+        except EngineUnreachable:  # it starts or ends just now, or has no API: ask the warehouse
+            pass
+    return run_query(settings, query, dialect)
+
+
+def _fetched(api: EngineApi, query: str, dialect: str | None, timeout: float) -> pa.Table:
+    body = {"statement": query, "dialect": dialect, "limit": None}
+    content = api.fetch("POST", "/sql", body, accept=_ARROW, timeout=timeout)
+    return pa.ipc.open_stream(content).read_all()
 
 
 def _read(file: Path | None) -> str:
@@ -102,41 +128,20 @@ def _table(result: pa.Table, width: int | None) -> str:
     return as_table(result.column_names, rows, right=right, width=width)
 
 
-def _csv(result: pa.Table) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(result.column_names)
-    columns = [python_values(column) for column in result.columns]
-    writer.writerows([plain(value) for value in row] for row in zip(*columns, strict=True))
-    return text.getvalue().encode(errors="replace")
-
-
 def _json(result: pa.Table) -> bytes:
     """An array with a line for each row; numbers are exact, NaN and infinities are null."""
-    names = _told_apart(result).column_names
+    names = told_apart(result).column_names
     columns = [python_values(column, "T") for column in result.columns]
     rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
-    return b"[" + b",\n".join(map(_encode, rows)) + b"]\n"
+    return b"[" + b",\n".join(map(encode_values, rows)) + b"]\n"
 
 
 def _parquet(result: pa.Table) -> bytes:
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(_told_apart(result), sink, compression="zstd")
+    pq.write_table(told_apart(result), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
-def _told_apart(result: pa.Table) -> pa.Table:
-    """The same columns, a second one of a name being called ``name_1``."""
-    names: list[str] = []
-    for name in result.column_names:
-        unique, number = name, 0
-        while unique in names:
-            number += 1
-            unique = f"{name}_{number}"
-        names.append(unique)
-    return result.rename_columns(names)
-
-
-_ENCODERS = {Format.csv: _csv, Format.json: _json, Format.parquet: _parquet}
+_ENCODERS = {Format.csv: as_csv, Format.json: _json, Format.parquet: _parquet}

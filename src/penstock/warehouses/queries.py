@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +22,7 @@ import sqlglot
 from sqlglot.errors import SqlglotError
 
 from penstock.errors import QueryRefused
+from penstock.warehouses.running import QueryOptions, Running, RunningQuery, Ticket
 
 __all__ = ["DIALECT", "MOST_RESULT_BYTES", "Readers", "checked", "dialects"]
 
@@ -59,7 +60,14 @@ _REFUSED_FUNCTIONS = {
 
 _READS = "only statements that read are allowed, such as SELECT"
 _EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b(?!\s*\()(.*)", re.I | re.S)
+_SHOW_TABLES = re.compile(r"show\s+(?:all\s+)?tables", re.I)
+_TABLES = (
+    'SELECT schema_name AS source, table_name AS "table", column_count AS columns, '
+    'estimated_size AS "rows" FROM duckdb_tables() ORDER BY ALL'
+)
+"""The engine's own SHOW TABLES looks into one schema, and each source has its own."""
 _parsing = threading.Lock()
+_NO_OPTIONS = QueryOptions()
 
 
 def dialects() -> list[str]:
@@ -73,6 +81,8 @@ def checked(sql: str, dialect: str | None) -> str:
     Raises QueryRefused unless it is exactly one statement that only reads.
     """
     statement = sql.strip().rstrip(";").strip()
+    if _SHOW_TABLES.fullmatch(statement):
+        return _TABLES
     if dialect and dialect != DIALECT:
         statement = _translated(statement, dialect)
     explained = _EXPLAIN.fullmatch(statement)
@@ -196,94 +206,108 @@ class Readers:
     """Runs users' queries on cursors of their own, from any thread."""
 
     def __init__(
-        self, cursor: Callable[[], duckdb.DuckDBPyConnection], timeout: float, most_bytes: int
+        self,
+        cursor: Callable[[], duckdb.DuckDBPyConnection],
+        timeout: float,
+        most_bytes: int,
+        parallel: int,
     ) -> None:
         self._cursor = cursor
         self._timeout = timeout
         self._most_bytes = most_bytes
-        self._changed = threading.Condition()
         self._closed = False
-        self._running: set[duckdb.DuckDBPyConnection] = set()
+        self._running = Running(parallel)
 
-    def run(self, sql: str, dialect: str | None) -> pa.Table:
+    def run(self, sql: str, dialect: str | None, options: QueryOptions = _NO_OPTIONS) -> pa.Table:
         """The result of one statement. Raises QueryRefused."""
         statement = checked(sql, dialect)
-        cursor = self._begin()
-        ended = threading.Event()
-        deadline = time.monotonic() + self._timeout
-        watch = threading.Thread(target=_interrupt, args=(cursor, ended, deadline), daemon=True)
+        timeout = min(self._timeout, options.timeout_s or self._timeout)
+        ticket = self._begin(sql, options, time.monotonic() + timeout)
+        watch = threading.Thread(target=_interrupt, args=(ticket, self._running), daemon=True)
         try:
             watch.start()
-            return self._fetch(cursor, statement, deadline)
+            return self._fetch(ticket, statement)
         except (duckdb.Error, pa.ArrowException) as error:
-            raise QueryRefused(self._reason(error, deadline)) from error
+            raise self._refusal(error, ticket, timeout) from error
         finally:
-            ended.set()
-            with self._changed:
-                self._running.discard(cursor)
-                cursor.close()
-                self._changed.notify_all()
+            self._running.remove(ticket)
+
+    def running(self) -> list[RunningQuery]:
+        """The queries of users that run now, oldest first."""
+        return self._running.listed()
+
+    def cancel(self, query_id: str) -> bool:
+        """Stop a query; False when none of that id runs."""
+        return self._running.cancel(query_id)
 
     def close(self) -> None:
         """Refuse new queries and stop those that run, waiting a little for them to end."""
         deadline = time.monotonic() + _CLOSE_PATIENCE_S
-        with self._changed:
+        changed = self._running.changed
+        with changed:
             self._closed = True
-            while self._running and time.monotonic() < deadline:
-                for cursor in self._running:
-                    _interrupt_once(cursor)
-                self._changed.wait(_INTERRUPT_EVERY_S)
-            if self._running:
-                log.warning("%d queries did not stop", len(self._running))
+            while self._running.tickets() and time.monotonic() < deadline:
+                for ticket in self._running.tickets():
+                    _interrupt_once(ticket)
+                changed.wait(_INTERRUPT_EVERY_S)
+            if self._running.tickets():
+                log.warning("%d queries did not stop", len(self._running.tickets()))
 
-    def _begin(self) -> duckdb.DuckDBPyConnection:
-        with self._changed:
+    def _begin(self, sql: str, options: QueryOptions, deadline: float) -> Ticket:
+        with self._running.changed:
             if self._closed:
                 raise QueryRefused("the warehouse is closing")
+            self._running.check_room(options)
             try:
                 cursor = self._cursor()
             except duckdb.Error as error:
                 raise QueryRefused(str(error)) from error
-            self._running.add(cursor)
-            return cursor
+            return self._running.add(sql, options, cursor, deadline)
 
-    def _fetch(
-        self, cursor: duckdb.DuckDBPyConnection, statement: str, deadline: float
-    ) -> pa.Table:
+    def _fetch(self, ticket: Ticket, statement: str) -> pa.Table:
+        cursor = cast(duckdb.DuckDBPyConnection, ticket.cursor)
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         reader = cursor.sql(statement).to_arrow_reader(_BATCH_ROWS)
         batches: list[pa.RecordBatch] = []
-        room = self._most_bytes
+        room, rows = self._most_bytes, ticket.options.max_rows
         for batch in reader:
+            if rows is not None and batch.num_rows > rows:
+                cut = pa.Table.from_batches([*batches, batch.slice(0, rows)], reader.schema)
+                return cut.replace_schema_metadata({"truncated": "true"})
             room -= batch.nbytes
             if room < 0:
                 raise QueryRefused(
                     f"the result is larger than {self._most_bytes / 1_048_576:g} MB; "
-                    "add a LIMIT, or aggregate"
+                    "add a LIMIT, or aggregate",
+                    "sql_too_large",
                 )
-            if self._closed or time.monotonic() > deadline:
+            if self._closed or ticket.cancelled or time.monotonic() > ticket.deadline:
                 raise duckdb.InterruptException("stopped")
             batches.append(batch)
+            rows = None if rows is None else rows - batch.num_rows
         return pa.Table.from_batches(batches, reader.schema)
 
-    def _reason(self, error: Exception, deadline: float) -> str:
+    def _refusal(self, error: Exception, ticket: Ticket, timeout: float) -> QueryRefused:
         if self._closed:
-            return "the warehouse is closing"
-        if time.monotonic() >= deadline:
-            return f"the query ran longer than {self._timeout:g} s"
-        return str(error)
+            return QueryRefused("the warehouse is closing")
+        if ticket.cancelled:
+            return QueryRefused("the query was cancelled", "sql_cancelled")
+        if time.monotonic() >= ticket.deadline:
+            return QueryRefused(f"the query ran longer than {timeout:g} s", "sql_timeout")
+        return QueryRefused(str(error))
 
 
-def _interrupt(cursor: duckdb.DuckDBPyConnection, ended: threading.Event, deadline: float) -> None:
-    """Interrupt from the deadline on, again and again: one may fall between two steps."""
-    ended.wait(min(deadline - time.monotonic(), threading.TIMEOUT_MAX))
-    while not ended.is_set():
-        _interrupt_once(cursor)
-        ended.wait(_INTERRUPT_EVERY_S)
+def _interrupt(ticket: Ticket, running: Running) -> None:
+    """Interrupt when it is cancelled or late, again and again: one may fall between two steps."""
+    ticket.halt.wait(max(min(ticket.deadline - time.monotonic(), threading.TIMEOUT_MAX), 0))
+    with running.changed:
+        while not ticket.ended:
+            _interrupt_once(ticket)
+            running.changed.wait(_INTERRUPT_EVERY_S)
 
 
-def _interrupt_once(cursor: duckdb.DuckDBPyConnection) -> None:
+def _interrupt_once(ticket: Ticket) -> None:
     try:
-        cursor.interrupt()
+        ticket.cursor.interrupt()
     except duckdb.Error as error:  # it is closed already
         log.debug("interrupting a query: %s", error)

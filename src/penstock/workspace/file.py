@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import yaml
 
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
+from penstock.workspace.rules import check_source
 from penstock.workspace.store import new_write_key
 
 __all__ = ["Change", "dump", "load", "plan"]
@@ -21,15 +23,12 @@ SECTIONS = (
     "sources", "destinations", "functions", "warehouses", "tracking_plans", "traits",
     "audiences", "journeys", "subscriptions", "models", "syncs", "alerts",
 )  # fmt: skip
-SLUG = re.compile(r"[a-z][a-z0-9_]{0,62}")
-RESERVED_SLUGS = frozenset(
-    {
-        "penstock", "profiles", "main", "information_schema", "pg_catalog",
-        "warehouse", "temp", "system",  # catalogs of DuckDB: `temp.tracks` would be theirs
-    }
-)  # fmt: skip
-WRITE_KEY = re.compile(r"[A-Za-z0-9._~-]{1,200}")
-SOURCE_TYPES = ("browser", "server", "mobile", "webhook", "cloud")
+
+
+_KINDS = {
+    "bool": "true or false", "str": "text", "int": "a whole number", "float": "a number",
+    "array": "a list", "object": "a mapping", "null": "nothing",
+}  # fmt: skip
 
 
 class _SourceFields(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +37,7 @@ class _SourceFields(msgspec.Struct, forbid_unknown_fields=True):
     space: str = "default"
     enabled: bool = True
     write_keys: list[str] = []
+    rate_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,33 +100,44 @@ def load(file: Path) -> list[Source]:
 
 def _source(file: Path, slug: Any, fields: Any) -> Source:
     place = f"{file}: sources.{slug}"
-    if not isinstance(slug, str) or not SLUG.fullmatch(slug) or slug in RESERVED_SLUGS:
-        raise ConfigurationError(
-            f"{place}: a slug is lower-case letters, digits and _, begins with a letter, and is "
-            f"none of {', '.join(sorted(RESERVED_SLUGS))}"
-        )
+    if not isinstance(slug, str):
+        raise ConfigurationError(f"{place}: a slug is text")
     try:
         read = msgspec.convert(_with_secrets(place, fields or {}), _SourceFields)
     except msgspec.ValidationError as error:
         hint = "; write_keys is a list, such as [key-1]" if "write_keys" in str(error) else ""
-        raise ConfigurationError(f"{place}: {error}{hint}") from error
-    if read.type not in SOURCE_TYPES:
-        raise ConfigurationError(f"{place}: type must be one of {', '.join(SOURCE_TYPES)}")
-    for key in read.write_keys:
-        if not WRITE_KEY.fullmatch(key):
-            raise ConfigurationError(
-                f"{place}: write key {key!r}: use letters, digits, and - _ . ~ only"
-            )
-    if len(set(read.write_keys)) < len(read.write_keys):
-        raise ConfigurationError(f"{place}: a write key is listed twice")
-    return Source(
+        raise ConfigurationError(f"{place}: {_plain(error)}{hint}") from error
+    source = Source(
         slug=slug,
         name=read.name or slug,
         type=read.type,
         enabled=read.enabled,
         write_keys=tuple(read.write_keys),
         space=read.space,
+        rate_limit=read.rate_limit,
     )
+    try:
+        check_source(source)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{place}: {error}") from error
+    return source
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """A message of msgspec, for somebody who writes YAML."""
+    text = str(error)
+    unknown = re.search(r"unknown field `(.+?)`", text)
+    if unknown:
+        fields = _SourceFields.__struct_fields__
+        meant = difflib.get_close_matches(unknown[1], fields, 1)
+        hint = f"did you mean {meant[0]}?" if meant else f"one of {', '.join(fields)}"
+        return f"unknown field {unknown[1]!r}; {hint}"
+    wrong = re.search(r"Expected `(.+?)`, got `(.+?)`(?: - at `\$\.?(.*?)`)?", text)
+    if wrong is None:
+        return text
+    wanted, got = (" or ".join(_KINDS.get(k, k) for k in kinds.split(" | ")) for kinds in
+                   (wrong[1], wrong[2]))  # fmt: skip
+    return f"{wrong[3] or 'a source'} must be {wanted}, not {got}"
 
 
 def _with_secrets(place: str, value: Any) -> Any:
@@ -179,6 +190,8 @@ def dump(sources: list[Source]) -> str:
             fields["space"] = source.space
         if not source.enabled:
             fields["enabled"] = False
+        if source.rate_limit is not None:
+            fields["rate_limit"] = source.rate_limit
         fields["write_keys"] = list(source.write_keys)
         body[source.slug] = fields
     return yaml.safe_dump({"sources": body}, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,141 @@
+"""SQL through the API: formats, limits, cancelling, and what it can't do."""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.api.calling import Answer, Client
+
+ENDLESS = "select count(*) from range(10000000000) a, range(1000000) b where a.range + b.range = 7"
+ROWS = "select range as n, 19.99::decimal(9,2) as money, 'nan'::double as odd from range(3)"
+
+
+def _sql(client: Client, statement: str, accept: str = "*/*", **fields: object) -> Answer:
+    body = {"statement": statement, **fields}
+    return client("POST", "/sql", body, headers={"Accept": accept})
+
+
+def test_json(admin: Client) -> None:
+    answer = _sql(admin, ROWS)
+    assert answer.headers["content-type"] == "application/json"
+    assert b"[0,19.99,null]" in answer.content, "numbers are exact"
+    assert [column["name"] for column in answer.body["columns"]] == ["n", "money", "odd"]
+    assert (len(answer.body["rows"]), answer.body["truncated"]) == (3, False)
+    assert answer.headers["penstock-query-id"] == answer.body["id"]
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "text/csv;q=0.9, application/json;q=0.1"])
+def test_csv(admin: Client, accept: str) -> None:
+    answer = _sql(admin, ROWS, accept, limit=2)
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["penstock-truncated"] == "true"
+    assert list(csv.reader(io.StringIO(answer.content.decode())))[1:] == [
+        ["0", "19.99", "nan"], ["1", "19.99", "nan"],
+    ]  # fmt: skip
+
+
+def test_arrow(admin: Client) -> None:
+    answer = _sql(admin, "select * from range(50000)", "application/vnd.apache.arrow.stream",
+                  limit=None)  # fmt: skip
+    assert pa.ipc.open_stream(answer.content).read_all().num_rows == 50_000
+    assert _sql(admin, ROWS, "text/html").code == "not_acceptable"
+
+
+def test_dialects(admin: Client) -> None:
+    assert _sql(admin, "select nvl(null, 1) as a", dialect="redshift").body["rows"] == [[1]]
+    assert _sql(admin, "select 1", dialect="klingon").code == "sql_refused"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from shop.tracks",
+        "insert into shop.tracks (id) values ('x')",
+        "create table shop.x as select 1",
+        "with x as (delete from shop.tracks returning *) select * from x",
+        "drop schema shop cascade",
+        "copy shop.tracks to '{folder}/out.csv'",
+        "select * from read_text('{folder}/run/cli.token')",
+        "select * from '{folder}/state.sqlite'",
+        "from read_csv('/etc/passwd')",
+        "select * from read_csv('http://127.0.0.1:{port}/health')",
+        "from 'http://127.0.0.1:{port}/health'",
+        "select * from glob('/*')",
+        "select getenv('HOME')",
+        "attach '{folder}/state.sqlite' as s (type sqlite)",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "pragma database_list",
+        "checkpoint",
+        "call pragma_version()",
+        "select 1; drop schema shop cascade",
+        "explain analyze delete from shop.tracks",
+        "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+    ],
+)
+def test_it_only_reads_and_only_the_warehouse(admin: Client, folder: Path, statement: str) -> None:
+    before = _sql(admin, "select count(*) from shop.tracks").body["rows"]
+    port = admin.url.rpartition(":")[2]
+    answer = _sql(admin, statement.format(folder=folder, port=port))
+    assert (answer.status, answer.code) == (400, "sql_refused"), answer.body
+    assert not (folder / "out.csv").exists()
+    assert _sql(admin, "select count(*) from shop.tracks").body["rows"] == before == [[1]]
+
+
+@pytest.mark.parametrize("timeout", [0.3, None, 1000])
+def test_it_cant_outlive_its_limit(admin: Client, timeout: float | None) -> None:
+    began = time.monotonic()
+    answer = _sql(admin, ENDLESS, timeout_s=timeout)
+    assert (answer.status, answer.code) == (400, "sql_timeout")
+    assert time.monotonic() - began < 3 + 3, "the setting is three seconds"
+
+
+def test_a_query_is_cancelled_by_its_owner_or_a_manager(
+    admin: Client, with_scopes: Callable[..., Client]
+) -> None:
+    reader, other = with_scopes("sql:read"), with_scopes("sql:read", "status:read")
+    for number, end in enumerate((reader, admin)):
+        query_id = f"endless-{number}"
+        answers: list[Answer] = []
+        asker = threading.Thread(
+            target=lambda query_id, answers: answers.append(_sql(reader, ENDLESS, id=query_id)),
+            args=(query_id, answers),
+        )
+        asker.start()
+        deadline = time.monotonic() + 2
+        while query_id not in _ids(reader):
+            assert time.monotonic() < deadline
+        assert query_id in _ids(admin) and query_id not in _ids(other)
+        assert other("DELETE", f"/sql/queries/{query_id}").code == "not_found"
+        assert end("DELETE", f"/sql/queries/{query_id}").status == 204
+        asker.join()
+        assert (answers[0].status, answers[0].code) == (409, "sql_cancelled")
+        assert end("DELETE", f"/sql/queries/{query_id}").code == "not_found"
+
+
+def _ids(client: Client) -> set[str]:
+    return {query["id"] for query in client("GET", "/sql/queries").body["items"]}
+
+
+def test_one_more_than_may_is_told_to_come_back(admin: Client) -> None:
+    answers: list[Answer] = []
+    askers = [
+        threading.Thread(target=lambda: answers.append(_sql(admin, ENDLESS, timeout_s=2)))
+        for _ in range(5)
+    ]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    busy = [answer for answer in answers if answer.status == 429]
+    assert [answer.code for answer in busy] == ["sql_busy"]
+    assert busy[0].headers["retry-after"]
