@@ -18,7 +18,7 @@ import pytest
 
 from penstock.errors import JournalDamaged, JournalUnwritable
 from penstock.journal import Gap, NewBlock, SqliteJournal
-from penstock.journal.salvage import damage_reports
+from penstock.journal.salvage import _drop_old_copies, damage_reports
 from penstock.journal.segment import Segment, create_segment, segment_name
 
 DAY_US = 86_400_000_000
@@ -497,3 +497,11 @@ def test_whatever_was_acknowledged_survives_a_kill(journal: SqliteJournal, folde
     assert gaps == []
     assert after == EVENTS * len(numbers)
     assert damage_reports(folder) == []
+
+
+def test_only_the_newest_copies_of_torn_files_are_kept(tmp_path: Path) -> None:
+    for number in range(100, 130):
+        (tmp_path / f"{number % 7}.sqlite-wal.torn-{number}").touch()
+    _drop_old_copies(tmp_path)
+    left = sorted(int(path.name.rpartition("-")[2]) for path in tmp_path.iterdir())
+    assert left == list(range(110, 130))

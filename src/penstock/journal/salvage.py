@@ -33,6 +33,7 @@ __all__ = ["cut_torn_wal", "damage_reports", "finish_mending", "mend", "report",
 log = logging.getLogger("penstock.journal")
 _TAIL_BLOCKS = 16
 _COPY_BLOCKS = 64
+_MOST_COPIES = 20
 _MOST_EVENTS = 1 << 40
 """No segment holds as many; a count that says so is damaged."""
 
@@ -180,6 +181,7 @@ def cut_torn_wal(path: Path) -> None:
         if taken < written:
             aside = wal.with_name(f"{wal.name}.torn-{time.time_ns()}")
             shutil.copyfile(wal, aside)
+            _drop_old_copies(path.parent)
             report(
                 path.parents[2],
                 path,
@@ -190,6 +192,13 @@ def cut_torn_wal(path: Path) -> None:
         log.error("%s: %s", path, error)  # damage to the file itself, found and mended next
     finally:
         connection.close()
+
+
+def _drop_old_copies(folder: Path) -> None:
+    """Keep the newest copies of a partition's torn write-ahead files; each kill may leave one."""
+    copies = sorted(folder.glob("*.torn-*"), key=lambda copy: copy.name.rpartition("-")[2])
+    for copy in copies[:-_MOST_COPIES]:
+        copy.unlink(missing_ok=True)
 
 
 def _committed_frames(wal: Path) -> int:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import zstandard
 
-from penstock.errors import JournalDamaged, JournalError
+from penstock.errors import FormatTooNew, JournalDamaged, JournalError
 from penstock.journal.contract import Block, NewBlock
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+_LATEST_THINKABLE = 1_000
+"""A header that names a later format is damaged."""
 _SCHEMA = """
 CREATE TABLE about (format_version INTEGER NOT NULL, first INTEGER NOT NULL,
                     created_us INTEGER NOT NULL);
@@ -103,7 +105,10 @@ def create_segment(folder: Path, first: int, created_us: int, producers: dict[st
 
 
 class Segment:
-    """An open segment. Reading raises JournalDamaged, or JournalError when it may pass."""
+    """An open segment. Reading raises JournalDamaged, or JournalError when it may pass.
+
+    Opening raises FormatTooNew for one that a newer Penstock wrote.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -130,6 +135,20 @@ class Segment:
         except sqlite3.Error as error:
             self._connection.close()
             raise _translated(path, error) from error
+        self._check_format()
+
+    def _check_format(self) -> None:
+        """Leave what a newer Penstock wrote alone: to us it may look like damage to be mended.
+
+        A header that can't be read is damage, found when the blocks are read.
+        """
+        try:
+            version = self.about()[0]
+        except JournalError:
+            return
+        if FORMAT_VERSION < version <= _LATEST_THINKABLE:
+            self._connection.close()
+            raise FormatTooNew(self.path, version, FORMAT_VERSION)
 
     def about(self) -> tuple[int, int, int]:
         """(format_version, first, created_us); fails on a file that is no segment."""

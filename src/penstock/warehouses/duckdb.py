@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,10 +20,14 @@ from penstock.errors import (
     WarehouseInvalid,
     WarehouseUnavailable,
 )
+from penstock.events.counts import HOUR_US, Counts
 from penstock.events.model import Record
+from penstock.warehouses.checkpoints import Checkpoints
 from penstock.warehouses.compaction import COMPACTIONS, compact, is_due
 from penstock.warehouses.contract import Loaded, Progress
 from penstock.warehouses.duckdb_writer import VERSIONS, SchemaWriter
+from penstock.warehouses.ledger import LEDGER, MAIN_TABLES, PROGRESS, Tally
+from penstock.warehouses.migrations import migrate
 from penstock.warehouses.naming import SYSTEM_TABLES
 from penstock.warehouses.plan import (
     MAX_COLUMNS,
@@ -39,15 +44,13 @@ from penstock.warehouses.upserts import (
 __all__ = ["MAX_EVENT_TABLES", "DuckDbWarehouse"]
 
 log = logging.getLogger("penstock.warehouse")
-FORMAT_VERSION = 1
 MAX_EVENT_TABLES = 1_000
-_CHECKPOINT = "512MB"
-"""Each checkpoint writes the last row group of every table again, so seldom is cheap; what is in
-the write-ahead file must be read again after a crash (524 MB in 2.6 s)."""
+_NEVER = "1TB"
+"""``Checkpoints`` says when, not the engine."""
 _OWN = "penstock"
 _SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS {_OWN}.progress (part INTEGER NOT NULL, next BIGINT NOT NULL,
-    loaded BIGINT NOT NULL, filtered BIGINT NOT NULL);
+{PROGRESS}
+{LEDGER}
 {VERSIONS}
 {COMPACTIONS}
 """
@@ -58,7 +61,7 @@ class Prepared:
     """A chunk, read and flattened. It can be loaded once; after a failure prepare it again."""
 
     events: int
-    filtered: int
+    filtered: Counts
     sources: dict[str, SourceStage]
 
 
@@ -77,22 +80,25 @@ class DuckDbWarehouse:
         threads: int = 0,
         warehouse_id: str = "warehouse",
         sql_timeout: float = 300,
+        sql_parallel: int = 4,
         most_result_bytes: int = MOST_RESULT_BYTES,
         max_event_tables: int = MAX_EVENT_TABLES,
         max_columns: int = MAX_COLUMNS,
         clock: Callable[[], int] = _now_us,
     ) -> None:
         self._id = warehouse_id
-        self._readers = Readers(lambda: self.connection.cursor(), sql_timeout, most_result_bytes)
+        self._readers = Readers(
+            lambda: self.connection.cursor(), sql_timeout, most_result_bytes, sql_parallel
+        )
         self._max_tables = max_event_tables
         self._max_columns = max_columns
         self._clock = clock
-        config: dict[str, Any] = {"memory_limit": memory, "checkpoint_threshold": _CHECKPOINT}
+        config: dict[str, Any] = {"memory_limit": memory, "checkpoint_threshold": _NEVER}
         if threads:
             config["threads"] = threads
         try:
             self.connection = duckdb.connect(str(file), config=config)
-            self._check_format()
+            migrate(self.connection, file)
             self.connection.execute(_SCHEMA)
             self.connection.execute("SET TimeZone='UTC'")
             self.connection.execute("SET enable_external_access=false")
@@ -101,18 +107,7 @@ class DuckDbWarehouse:
         except duckdb.Error as error:
             raise WarehouseError(f"can't open the warehouse {file}: {error}") from error
         self._catalog = self._read_catalog()
-
-    def _check_format(self) -> None:
-        run = self.connection.execute
-        run(f"CREATE SCHEMA IF NOT EXISTS {_OWN}")
-        run(f"CREATE TABLE IF NOT EXISTS {_OWN}.about (format_version INTEGER NOT NULL)")
-        row = run(f"SELECT format_version FROM {_OWN}.about").fetchone()
-        if row is None:
-            run(f"INSERT INTO {_OWN}.about VALUES ({FORMAT_VERSION})")
-        elif row[0] > FORMAT_VERSION:
-            raise WarehouseError(
-                f"the warehouse was written by a newer Penstock (format {row[0]}); upgrade Penstock"
-            )
+        self.checkpoints = Checkpoints(file, partial(self.connection.execute, "CHECKPOINT"))
 
     def _read_catalog(self) -> dict[str, dict[str, TableTypes]]:
         catalog: dict[str, dict[str, TableTypes]] = {}
@@ -152,20 +147,24 @@ class DuckDbWarehouse:
     ) -> Loaded:
         """Load events in order, and set the position, in one transaction."""
         tables = discards = 0
-        filtered = chunk.filtered
+        filtered = chunk.filtered.total()
+        tally = Tally()
+        tally.filtered.update(chunk.filtered)
         try:
             processed = _timestamp(self._clock())
             self.connection.execute("BEGIN TRANSACTION")
             for schema, stage in chunk.sources.items():
-                written, dropped = self._load_source(schema, stage, processed)
+                written, dropped = self._load_source(schema, stage, processed, tally)
                 tables += written
                 discards += dropped
+            tally.write(self.connection)
             self._advance(part, following, chunk.events - filtered, filtered)
             before_commit()
             self.connection.execute("COMMIT")
         except Exception as error:
             self._roll_back()
             raise _translated(f"loading {chunk.events} events", error) from error
+        self.checkpoints.committed()
         return Loaded(chunk.events, filtered, tables, discards)
 
     def set_aside(self, record: Record, part: int, following: int, why: str) -> None:
@@ -179,11 +178,15 @@ class DuckDbWarehouse:
             self.connection.execute("BEGIN TRANSACTION")
             writer = SchemaWriter(self.connection, record.source, known, _timestamp(self._clock()))
             writer.append_discards([discard])
+            tally = Tally()
+            tally.discarded[record.source, record.received_us // HOUR_US] = 1
+            tally.write(self.connection)
             self._advance(part, following, 1, 0)
             self.connection.execute("COMMIT")
         except duckdb.Error as error:
             self._roll_back()
             raise _translated("setting an event aside", error) from error
+        self.checkpoints.committed()
 
     def compact(self, every: timedelta | None = None) -> int:
         """Remove rows whose id stands in the table already; see ``compaction``."""
@@ -193,10 +196,12 @@ class DuckDbWarehouse:
                 every_us = int(every.total_seconds() * 1_000_000)
                 if not is_due(self.connection, now, every_us):
                     return 0
-            return compact(self.connection, self._catalog, now)
+            removed = compact(self.connection, self._catalog, now)
         except duckdb.Error as error:
             self._roll_back()
             raise _translated("compaction", error) from error
+        self.checkpoints.committed()
+        return removed
 
     def _roll_back(self) -> None:
         try:
@@ -210,11 +215,11 @@ class DuckDbWarehouse:
 
     def _stage(self, chunk: list[Record]) -> Prepared:
         stages: dict[str, SourceStage] = {}
-        filtered = 0
+        filtered: Counts = Counter()
         for sequence, record in enumerate(chunk):
             event = decode_event(record.payload)
             if not is_routed(event.integrations, self._id):
-                filtered += 1
+                filtered[record.source, record.received_us // HOUR_US] += 1
                 continue
             stage = stages.get(record.source)
             if stage is None:
@@ -223,7 +228,9 @@ class DuckDbWarehouse:
             stage.add(sequence, event)
         return Prepared(len(chunk), filtered, stages)
 
-    def _load_source(self, schema: str, stage: SourceStage, now: str) -> tuple[int, int]:
+    def _load_source(
+        self, schema: str, stage: SourceStage, now: str, tally: Tally
+    ) -> tuple[int, int]:
         known = self._catalog.setdefault(schema, {})
         writer = SchemaWriter(self.connection, schema, known, now)
         room = self._max_tables - sum(table not in SYSTEM_TABLES for table in known)
@@ -246,7 +253,9 @@ class DuckDbWarehouse:
                 discards += writer.evolve(plan)
         for plan in plans:
             if plan.rows is not None:
-                writer.append(plan.table, plan.rows)
+                inserted = writer.append(plan.table, plan.rows)
+                if plan.table in MAIN_TABLES:
+                    tally.add_rows(schema, plan.rows, inserted)
         for merged in merges:
             writer.upsert(merged)
         if discards:
@@ -262,11 +271,16 @@ class DuckDbWarehouse:
         ).fetchone()
         if not row or row[0] == 0:
             run(
-                f"INSERT INTO {_OWN}.progress VALUES (?, ?, ?, ?)",
+                f"INSERT INTO {_OWN}.progress VALUES (?, ?, ?, ?, 0)",
                 [part, following, loaded, filtered],
             )
 
     # Queries --------------------------------------------------------------------------------
+
+    @property
+    def readers(self) -> Readers:
+        """Runs, lists and cancels queries."""
+        return self._readers
 
     def query(self, sql: str, dialect: str | None = None) -> pa.Table:
         """The result of one read-only statement; safe to call from any thread."""
@@ -275,6 +289,7 @@ class DuckDbWarehouse:
     def close(self) -> None:
         """Stop queries, and close the engine."""
         self._readers.close()
+        self.checkpoints.close()
         try:
             self.connection.close()
         except duckdb.Error as error:  # a query that did not stop; the process ends anyway

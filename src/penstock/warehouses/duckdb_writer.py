@@ -78,13 +78,14 @@ class SchemaWriter:
         ).fetchall()
         return [(name, row[0], column, row[1], "precision", row[2].isoformat()) for row in rows]
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Add rows to a table."""
+    def append(self, table: str, rows: pa.Table) -> int:
+        """Add rows to a table; returns how many it took."""
         with self._shown("_chunk", rows):
-            self._connection.execute(
+            taken = self._connection.execute(
                 f"INSERT INTO {self._name(table)} BY NAME "
                 f"SELECT *, {self._now} AS uuid_ts, {self._now} AS loaded_at FROM _chunk"
-            )
+            ).fetchone()
+        return int(taken[0]) if taken else 0
 
     def append_discards(self, discards: list[Discard]) -> None:
         """Record what has no place in a column."""

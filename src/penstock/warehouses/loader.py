@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,6 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from penstock import logs
 from penstock.errors import WarehouseError, WarehouseInvalid, WarehouseUnavailable
 from penstock.events.model import Record
 from penstock.journal.contract import EVENTS, Journal, Reading
@@ -18,7 +18,7 @@ from penstock.warehouses.contract import Loaded, Warehouse
 
 __all__ = ["CONSUMER", "Loader"]
 
-log = logging.getLogger("penstock.warehouse")
+log = logs.get("penstock.warehouse")
 CONSUMER = "warehouse"
 _MANY_TABLES = 100
 _FIRST_CHUNK = 4_000
@@ -135,10 +135,9 @@ class Loader(Generic[Chunk]):
             position = self._checked(part, positions.get(part, 0))
             reading = self._journal.read(EVENTS, part, position, self._limit)
             for gap in reading.gaps:
-                log.error(
-                    "events %d to %d of partition %d can't be read (%s); they are missing in the "
-                    "warehouse", gap.first, gap.end - 1, part, gap.reason,
-                )  # fmt: skip
+                log.error("events can't be read and are missing in the warehouse",
+                          partition=part, first=gap.first, end=gap.end,
+                          reason=gap.reason)  # fmt: skip
             if reading.next == position:
                 continue
             placed = _placed(part, reading, position)
@@ -160,10 +159,8 @@ class Loader(Generic[Chunk]):
         since = self._behind_since.setdefault(part, self._clock())
         if self._clock() - since < _MENDING_S:
             return position
-        log.error(
-            "events of partition %d end at %d, but %d were loaded: the journal lost its tail; "
-            "reading on at %d", part, end, position, end,
-        )  # fmt: skip
+        log.error("the journal lost its tail after it was loaded; reading on at its end",
+                  partition=part, loaded=position, end=end)  # fmt: skip
         return end
 
     # Loading --------------------------------------------------------------------------------
@@ -178,7 +175,8 @@ class Loader(Generic[Chunk]):
             except (WarehouseUnavailable, WarehouseInvalid):
                 raise
             except WarehouseError as error:
-                log.warning("%s; loading it in parts", error)
+                log.warning("a chunk was refused; loading it in parts",
+                            events=len(placed.records), cause=logs.behind(error))  # fmt: skip
                 self._drop_ahead()
         return self._load_in_parts(placed)
 
@@ -219,7 +217,9 @@ class Loader(Generic[Chunk]):
         except (WarehouseUnavailable, WarehouseInvalid):
             raise
         except WarehouseError as error:
-            log.error("event %s can't be loaded: %s", record.message_id, error)
+            log.error("an event can't be loaded and goes to discards", source=record.source,
+                      partition=placed.part, position=placed.ends[0] - 1,
+                      cause=logs.behind(error))  # fmt: skip
             self._warehouse.set_aside(record, placed.part, placed.following, str(error))
             self._passed(placed)
             return Loaded(1, 0, 1, 1)
@@ -233,7 +233,7 @@ def _placed(part: int, reading: Reading, position: int) -> _Placed:
         try:
             records += _decode(block.body)[skipped:]
         except msgspec.MsgspecError as error:
-            log.error("events %d to %d can't be decoded: %s", block.first, block.end - 1, error)
+            log.error("events can't be decoded", first=block.first, end=block.end, error=error)
             continue
         ends += range(block.first + skipped + 1, block.end + 1)
     return _Placed(part, records, ends, reading.next)
