@@ -7,15 +7,23 @@ test compares them with what is committed.
 from __future__ import annotations
 
 import dataclasses
+import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import SimpleNamespace
+from typing import Any, cast, get_args, get_type_hints
 
+import typer
 from typer.main import get_command
 
+from penstock.api.app import create_app, permissions
+from penstock.api.errors import ERROR_CODES
+from penstock.api.services import Services
 from penstock.cli.main import app
 from penstock.events import INGEST_CODES
+from penstock.metrics import METRICS
 from penstock.settings import Settings, environment_name
+from penstock.workspace.roles import ROLES, SCOPES
 
 __all__ = ["ANSWERS", "commands", "on_pre_build", "pages"]
 
@@ -38,11 +46,15 @@ ANSWERS: dict[str, tuple[str, str]] = {
     ),
     "405": ("method_not_allowed", "The path exists and wants another method; see `Allow`."),
     "408": ("timeout", "The body did not arrive within `body_timeout`."),
-    "429": ("rate_limited", "More waits for the disk than `queue_bytes`. See `Retry-After`."),
+    "429": (
+        "rate_limited",
+        "The source has sent more than its `rate_limit`, or more waits for the disk than "
+        "`queue_bytes`. See `Retry-After`.",
+    ),
     "503": (
         "unavailable",
-        "The disk is nearly full (`min_free_disk`), or a write failed: nothing was kept. "
-        "Send it again after `Retry-After` seconds.",
+        "The disk is nearly full (`min_free_disk`), a write failed, or there are more connections "
+        "than `max_connections`: nothing was kept. Send it again after `Retry-After` seconds.",
     ),
 }
 """HTTP status to the codes that can stand in its body, and its meaning."""
@@ -53,14 +65,25 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "settings.md": _settings(),
         FOLDER / "commands.md": _commands(),
-        FOLDER / "codes.md": _codes(),
+        FOLDER / "codes.md": _codes() + _api_codes(),
+        FOLDER / "roles.md": _roles(),
+        FOLDER / "metrics.md": _metrics(),
     }
 
 
 def commands() -> dict[str, Any]:
-    """Every command by its name, as the command line knows it."""
+    """Every command by its name, such as ``sql`` or ``tokens create``."""
     group: Any = get_command(app)
-    return dict(group.commands)
+    found: dict[str, Any] = {}
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        below = getattr(command, "commands", None)
+        if below:
+            found.update({f"{name} {each}": below[each] for each in below})
+        else:
+            found[name] = command
+    return found
 
 
 def on_pre_build(config: Any) -> None:
@@ -101,8 +124,10 @@ def _settings() -> str:
 def _default(value: Any) -> str:
     if isinstance(value, timedelta):
         return f"`{_duration(value)}`"
-    if value == "":
+    if value is None or value == "":
         return "empty"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{value}`"
 
 
@@ -117,7 +142,14 @@ def _duration(value: timedelta) -> str:
 
 
 def _kind(kind: Any) -> str:
-    names = {int: "whole number", str: "text", Path: "path", timedelta: "duration"}
+    names = {
+        int: "whole number",
+        str: "text",
+        Path: "path",
+        timedelta: "duration",
+        bool: "true or false",
+    }
+    kind = next((part for part in get_args(kind) if part is not type(None)), kind)
     return names[kind]
 
 
@@ -182,6 +214,67 @@ def _codes() -> str:
         "Why an event, or a whole request, is in the journal topic `rejected`, with the bytes as "
         "they came.\n`penstock status` counts the newest by code.\n\n"
         "| code | meaning |\n|---|---|\n" + "\n".join(codes) + "\n"
+    )
+
+
+def _metrics() -> str:
+    rows = [
+        f"| `{metric.name}` | {metric.kind} "
+        f"| {', '.join(f'`{label}`' for label in metric.labels)} | {metric.help} |"
+        for metric in METRICS.values()
+    ]
+    return (
+        "# Metrics\n\n" + _NOTE + "`/metrics` of the collector, in Prometheus' text format. "
+        "Whichever collector worker answers, the\npage has the figures of every role, as each "
+        "left them within the last second. Counters begin\nagain at 0 when their role starts.\n\n"
+        "| metric | kind | labels | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
+        "| label | values |\n|---|---|\n"
+        "| `worker` | number of the collector process, from 0 |\n"
+        "| `code` | an [ingest code](codes.md#ingest-codes) |\n"
+        "| `reader` | process, warehouse or monitor |\n"
+        "| `topic` | a topic of the journal |\n"
+        "| `stage` | where the loss ledger misses events: collector, process or warehouse |\n"
+        "| `role` | a process of the engine, such as `collector-0` |\n"
+    )
+
+
+def _roles() -> str:
+    return (
+        "# Roles and scopes\n\n" + _NOTE + "A token has scopes. A role is a bundle of them; a "
+        "user has a role, and a token can be given one.\n`penstock users` and `penstock tokens` "
+        "manage them. By the API nobody can give away what they\ndon't have themselves.\n\n"
+        "## Scopes\n\n" + _head("scope | what it allows")
+        + "".join(f"| `{scope}` | {text} | {_marks(scope)} |\n" for scope, text in SCOPES.items())
+        + "\n## Paths\n\nTo log in needs nothing; `GET /api/v1/me` and `POST /api/v1/logout` "
+        "need any token or session.\n\n" + _head("path | scope")
+        + "".join(
+            f"| `{method} {path.replace(':str}', '}')}` | `{scope}` | {_marks(scope)} |\n"
+            for method, path, scope in _permissions()
+        )
+    )  # fmt: skip
+
+
+def _permissions() -> list[tuple[str, str, str]]:
+    services = SimpleNamespace(settings=Settings(), now=time.monotonic, read_status=None)
+    found = permissions(create_app(cast(Services, services)))
+    ordered = sorted(found, key=lambda each: (each[1], each[0]))
+    return [(method, path, scope) for method, path, scope in ordered if scope is not None]
+
+
+def _head(names: str) -> str:
+    return f"| {names} | {' | '.join(ROLES)} |\n|---|---|{'---|' * len(ROLES)}\n"
+
+
+def _marks(scope: str) -> str:
+    return " | ".join("yes" if scope in bundle else "" for bundle in ROLES.values())
+
+
+def _api_codes() -> str:
+    rows = [f"| {status} | `{code}` | {text} |\n" for code, (status, text) in ERROR_CODES.items()]
+    return (
+        "\n## Errors of the management API\n\n"
+        'Every error has the body `{"error": {"code": …, "message": …, "detail": …}}`.\n\n'
+        "| status | code | meaning |\n|---|---|---|\n" + "".join(rows)
     )
 
 

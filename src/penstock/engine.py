@@ -10,19 +10,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from penstock.errors import AlreadyRunning, PenstockError
-from penstock.settings import Settings
+from penstock.metrics import forget_snapshots
+from penstock.settings import Settings, load_settings
 
-__all__ = ["DataFolderLock", "Engine", "is_running", "role_label"]
+__all__ = [
+    "HOPELESS",
+    "DataFolderLock",
+    "Engine",
+    "holder",
+    "is_running",
+    "role_label",
+    "running_settings",
+]
 
 log = logging.getLogger("penstock.engine")
+HOPELESS = 4
+"""Exit status of a role that can't run however often it is started."""
 _LOCK = "engine.lock"
+_COMMAND = " command"
 _DRAIN_S = 30.0
 _RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 5.0
@@ -34,19 +47,20 @@ _LOCK_PAUSE_S = 0.02
 class DataFolderLock:
     """Keeps a second engine, or a command that opens the warehouse itself, out of a folder."""
 
-    def __init__(self, run_folder: Path) -> None:
+    def __init__(self, run_folder: Path, *, engine: bool = True) -> None:
+        """``engine``: whether what holds it answers for the folder, as a command does not."""
         run_folder.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = (run_folder / _LOCK).open("a+")
         if not self._locked():
-            self._file.seek(0)
-            owner = self._file.read().strip() or "unknown"
+            owner, is_command = _owner(self._file)
             self._file.close()
+            hint = "it is a command: try again when it has ended" if is_command else "stop it"
             raise AlreadyRunning(
                 f"the data folder {run_folder.parent} is in use by process {owner}; "
-                "stop it, or use another folder with --data"
+                f"{hint}, or use another folder with --data"
             )
         self._file.truncate(0)
-        self._file.write(str(os.getpid()))
+        self._file.write(f"{os.getpid()}{'' if engine else _COMMAND}")
         self._file.flush()
 
     def _locked(self) -> bool:
@@ -68,17 +82,53 @@ class DataFolderLock:
 
 
 def is_running(settings: Settings) -> bool:
-    """Whether an engine holds the data folder."""
+    """Whether an engine holds the data folder; a command that has it a moment does not count."""
+    return holder(settings.run_folder) == "engine"
+
+
+def holder(run_folder: Path) -> str:
+    """Who holds a data folder: engine, command or nobody."""
     try:
-        file = (settings.run_folder / _LOCK).open("r")
+        file = (run_folder / _LOCK).open("r")
     except FileNotFoundError:
-        return False
+        return "nobody"
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return True
-    return False
+            return "command" if _owner(file)[1] else "engine"
+    return "nobody"
+
+
+def _owner(file: IO[str]) -> tuple[str, bool]:
+    """The process that holds the lock, and whether it is a command."""
+    file.seek(0)
+    text = file.read().strip()
+    return text.removesuffix(_COMMAND) or "unknown", text.endswith(_COMMAND)
+
+
+def running_settings(settings: Settings) -> Settings | None:
+    """The settings of the engine that runs on the same folder; None when none runs."""
+    if not is_running(settings):
+        return None
+    try:
+        stored = msgspec.json.decode(settings.engine_file.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None  # it starts, or ends, just now
+    return replace(load_settings(stored, {}, Path(os.devnull)), data=settings.data)
+
+
+def _as_json(settings: Settings) -> str:
+    """Settings as ``load_settings`` takes them for flags."""
+    return msgspec.json.encode(
+        {name: _plain(value) for name, value in asdict(settings).items()}
+    ).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value) if isinstance(value, Path) else value
 
 
 @dataclass
@@ -117,13 +167,19 @@ class Engine:
         self._roles = [
             *(_Role("collector", number) for number in range(settings.workers)),
             _Role("process", 0),
+            _Role("monitor", 0),
             _Role("warehouse", 0),
+            *([_Role("api", 0)] if settings.console_port else []),
+            *([_Role("snapshot", 0)] if settings.snapshot_every else []),
         ]
 
     def start(self) -> None:
         """Start every role. Raises PenstockError, with none left, when one can't be started."""
         self._settings.socket_file.unlink(missing_ok=True)
+        self._settings.token_file.unlink(missing_ok=True)
+        forget_snapshots(self._settings.run_folder)
         try:
+            self._tell_settings()
             for role in reversed(self._roles):
                 self._settings.failure_file(role.label).unlink(missing_ok=True)
                 self._spawn(role)
@@ -131,8 +187,18 @@ class Engine:
             self.stop()
             raise PenstockError(f"can't start the engine: {error}") from error
 
+    def _tell_settings(self) -> None:
+        """Leave the settings for commands, which may have been called with others."""
+        file = self._settings.engine_file
+        file.unlink(missing_ok=True)
+        file.touch(0o600)
+        file.write_text(_as_json(self._settings), encoding="utf-8")
+
     def watch(self) -> None:
-        """Restart roles that ended; call this a few times a second."""
+        """Restart roles that ended; call this a few times a second.
+
+        Raises PenstockError when one said that it can never run on this data folder.
+        """
         for role in self._roles:
             now = time.monotonic()
             if role.child is None:
@@ -145,6 +211,8 @@ class Engine:
             if status is not None:
                 self._forget(role)
                 how = f"signal {-status}" if status < 0 else f"status {status}"
+                if status == HOPELESS:
+                    raise PenstockError(f"{role.label}: {self._reason(role, 'ended')}")
                 self._failed(role, f"ended with {how}")
 
     def _restart(self, role: _Role) -> None:
@@ -191,7 +259,7 @@ class Engine:
 
     def stop(self) -> None:
         """Drain: collectors first, then what reads after them; kill what does not end."""
-        for name in ("collector", "process", "warehouse"):
+        for name in ("snapshot", "api", "collector", "process", "monitor", "warehouse"):
             ending = [role for role in self._roles if role.name == name]
             children = [role.child for role in ending if role.child is not None]
             for child in children:
@@ -206,6 +274,9 @@ class Engine:
                     child.wait()
             for role in ending:
                 self._forget(role)
+        self._settings.socket_file.unlink(missing_ok=True)
+        self._settings.engine_file.unlink(missing_ok=True)
+        forget_snapshots(self._settings.run_folder)
         self._lock.release()
 
     def pause(self, names: tuple[str, ...]) -> None:
@@ -227,18 +298,10 @@ class Engine:
 
     def _spawn(self, role: _Role) -> None:
         """Start the process of a role. Raises OSError when there can't be one just now."""
-        settings = {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self._settings).items()
-        }
-        settings = {
-            name: value.total_seconds() if hasattr(value, "total_seconds") else value
-            for name, value in settings.items()
-        }
         command = [sys.executable, "-m", "penstock.roles", role.name, str(role.partition)]
         role.started = time.monotonic()
         role.child = subprocess.Popen(
-            [*command, msgspec.json.encode(settings).decode()],
+            [*command, _as_json(self._settings)],
             stdin=subprocess.PIPE,
             stderr=self._log_fd,
         )

@@ -4,6 +4,7 @@
 
     PenstockError
     ├── ConfigurationError      a setting or workspace file is wrong
+    ├── NotFound                what was named does not exist
     ├── AlreadyRunning          another engine holds the data folder
     ├── EngineUnreachable       an engine holds the data folder but does not answer
     ├── JournalError
@@ -14,6 +15,9 @@
     │   ├── WarehouseUnavailable  no disk or memory just now; the same chunk may pass later
     │   ├── WarehouseInvalid    the engine must be opened again
     │   └── QueryRefused        the SQL is not one read-only statement, or exceeded its limits
+    ├── MonitorError            the monitor's file can't be read or written
+    ├── BackupError             a copy could not be made, or a backup can't be restored
+    ├── FormatTooNew            a newer Penstock wrote this; an older one must leave it alone
     └── DemoError               the demo could not send its events or found a difference
 """
 
@@ -21,13 +25,17 @@ from __future__ import annotations
 
 __all__ = [
     "AlreadyRunning",
+    "BackupError",
     "ConfigurationError",
     "DemoError",
     "EngineUnreachable",
+    "FormatTooNew",
     "JournalDamaged",
     "JournalError",
     "JournalFull",
     "JournalUnwritable",
+    "MonitorError",
+    "NotFound",
     "PenstockError",
     "QueryRefused",
     "WarehouseError",
@@ -42,6 +50,10 @@ class PenstockError(Exception):
 
 class ConfigurationError(PenstockError):
     """A setting or a workspace file is wrong; the message says what to change."""
+
+
+class NotFound(PenstockError):
+    """What was named does not exist; the message names it."""
 
 
 class AlreadyRunning(PenstockError):
@@ -82,6 +94,29 @@ class WarehouseInvalid(WarehouseError):
 
 class QueryRefused(WarehouseError):
     """The SQL is not one read-only statement, failed, or exceeded its limits."""
+
+    def __init__(self, message: str, code: str = "sql_refused") -> None:
+        """``code`` is sql_refused, sql_timeout, sql_too_large, sql_cancelled or sql_busy."""
+        super().__init__(message)
+        self.code = code
+
+
+class MonitorError(PenstockError):
+    """The monitor's file can't be opened, read or written."""
+
+
+class BackupError(PenstockError):
+    """A copy could not be made, or a backup can't be restored; nothing was put in its place."""
+
+
+class FormatTooNew(PenstockError):
+    """A newer Penstock wrote this. Trying again can't help: Penstock must be upgraded."""
+
+    def __init__(self, what: object, found: int, known: int) -> None:
+        super().__init__(
+            f"{what} was written by a newer Penstock (format {found}; this one knows {known}): "
+            "upgrade Penstock, or restore a backup from before"
+        )
 
 
 class DemoError(PenstockError):

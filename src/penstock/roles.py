@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 import sys
@@ -16,16 +15,22 @@ from typing import NoReturn
 
 import msgspec
 
-from penstock.engine import role_label
-from penstock.errors import PenstockError, WarehouseInvalid
+from penstock import logs
+from penstock.engine import HOPELESS, role_label
+from penstock.errors import FormatTooNew, PenstockError, WarehouseError, WarehouseInvalid
+from penstock.gauges import LoadTally, Reporter, ledger_page, load_page, process_page
+from penstock.metrics import Page, SnapshotFile
 from penstock.settings import Settings, load_settings
 
 __all__ = ["ROLES", "main"]
 
-log = logging.getLogger("penstock.engine")
+log = logs.get("penstock.engine")
 _IDLE_S = 0.05
 _MAINTENANCE_S = 60.0
 _MOST_DOUBLINGS = 10
+_SNAPSHOT_AGAIN_S = 30.0
+_ASK_S = 10.0
+"""How long the monitor waits for the warehouse."""
 
 
 def collect(settings: Settings, stop: threading.Event, partition: int) -> None:
@@ -44,7 +49,7 @@ def collect(settings: Settings, stop: threading.Event, partition: int) -> None:
 
 def process(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Read ``received``, drop duplicates, write ``events``."""
-    from penstock.journal.contract import EVENTS, RECEIVED, REJECTED
+    from penstock.journal.contract import COUNTS, EVENTS, RECEIVED, REJECTED
     from penstock.journal.sqlite import SqliteJournal
     from penstock.process.dedupe import DedupeIndex
     from penstock.process.worker import ProcessWorker
@@ -56,6 +61,7 @@ def process(settings: Settings, stop: threading.Event, partition: int) -> None:
     ages = {
         RECEIVED: settings.received_retention,
         EVENTS: settings.events_retention,
+        COUNTS: settings.events_retention,
         REJECTED: settings.rejected_retention,
     }
 
@@ -63,17 +69,23 @@ def process(settings: Settings, stop: threading.Event, partition: int) -> None:
         worker.commit()
         for topic, age in ages.items():
             for line in journal.expire(topic, age, settings.journal_max_bytes):
-                log.info("expired %s", line)
+                log.info("a journal segment expired", segment=line)
 
-    _loop(stop, worker.step, maintain, pause_s=0.0)
+    watched = SqliteJournal(settings.journal_folder)
+    report = Reporter(
+        settings, "process", watched, lambda: process_page(worker.processed, worker.duplicates)
+    )
+    _loop(stop, worker.step, maintain, report, pause_s=0.0)
     worker.close()
     index.close()
+    watched.close()
     journal.close()
 
 
 def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Load ``events`` into the warehouse, and answer queries."""
     from penstock.journal.sqlite import SqliteJournal
+    from penstock.warehouses.copies import CopyServer
     from penstock.warehouses.duckdb import DuckDbWarehouse
     from penstock.warehouses.loader import Loader
     from penstock.warehouses.service import QueryServer
@@ -88,34 +100,123 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
         threads=settings.warehouse_threads or max((os.cpu_count() or 2) // 2, 1),
         warehouse_id=settings.warehouse_id,
         sql_timeout=settings.sql_timeout.total_seconds(),
+        sql_parallel=settings.sql_parallel,
     )
     loader = Loader(journal, engine, chunk=settings.warehouse_chunk)
-    server = QueryServer(settings.socket_file, engine.query)
+    server = QueryServer(settings.socket_file, engine.readers)
+    copies = CopyServer(settings.copies_socket, engine.checkpoints.held)
+
+    tally = LoadTally()
 
     def step() -> int:
+        began = time.monotonic()
         loaded = loader.step()
-        return 0 if loaded is None else loaded.events
+        if loaded is None:
+            return 0
+        tally.add(loaded, time.monotonic() - began)
+        return loaded.events
 
     def maintain() -> None:
-        engine.compact(settings.compact_every)
+        tally.compacted += engine.compact(settings.compact_every)
 
-    _loop(stop, step, maintain, pause_s=settings.warehouse_interval.total_seconds())
+    watched = SqliteJournal(settings.journal_folder)
+    report = Reporter(settings, "warehouse", watched, lambda: load_page(tally))
+    _loop(stop, step, maintain, report, pause_s=settings.warehouse_interval.total_seconds())
+    watched.close()
     server.close()
+    copies.close()
     loader.close()
     engine.close()
     journal.close()
 
 
+def monitor(settings: Settings, stop: threading.Event, partition: int) -> None:
+    """Count what passes: volumes, the schema catalogue, the loss ledger."""
+    from penstock.journal.sqlite import SqliteJournal
+    from penstock.monitor.store import MonitorStore
+    from penstock.monitor.worker import MonitorWorker
+    from penstock.warehouses.wire import ask_rows
+
+    del partition
+    journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
+    store = MonitorStore(settings.monitor_file, mend=True)
+    worker = MonitorWorker(
+        journal,
+        store,
+        masked=settings.monitor_masked,
+        retention=settings.monitor_retention,
+        ask=lambda sql: ask_rows(settings.socket_file, sql, _ASK_S),
+    )
+    watched = SqliteJournal(settings.journal_folder)
+    report = Reporter(settings, "monitor", watched, lambda: ledger_page(store.connection))
+    _loop(stop, worker.step, worker.maintain, report, pause_s=0.0)
+    worker.close()
+    watched.close()
+    store.close()
+    journal.close()
+
+
+def api(settings: Settings, stop: threading.Event, partition: int) -> None:
+    """Serve the management API."""
+    from penstock.api.server import run_api
+    from penstock.journal.salvage import damage_reports
+    from penstock.journal.sqlite import SqliteJournal
+    from penstock.workspace.store import Workspace
+
+    del partition
+    signal.signal(signal.SIGTERM, _leave)  # until the HTTP server puts handlers of its own
+    if stop.is_set():
+        return
+    journal = SqliteJournal(settings.journal_folder)
+    workspace = Workspace(settings.state_file)
+    threading.Thread(target=_report_alone, args=(settings, "api", stop), daemon=True).start()
+    try:
+        run_api(settings, journal, workspace, lambda: damage_reports(settings.journal_folder), stop)
+    finally:
+        workspace.close()
+        journal.close()
+
+
+def snapshot(settings: Settings, stop: threading.Event, partition: int) -> None:
+    """Publish a copy of the warehouse again and again."""
+    from penstock.backup.snapshot import publish, seconds_until_due
+
+    del partition
+    file = settings.snapshot_file
+    while not stop.wait(seconds_until_due(file, settings.snapshot_every, time.time())):
+        try:
+            made = publish(settings, file)
+            log.info("published a snapshot", file=file, events=made.events)
+        except PenstockError as error:
+            log.error("no snapshot; trying again", error=error)
+            stop.wait(_SNAPSHOT_AGAIN_S)
+
+
+def _report_alone(settings: Settings, role: str, stop: threading.Event) -> None:
+    """Report once a second that a role without a loop of its own is there."""
+    file = SnapshotFile(settings.run_folder, role)
+    while not stop.wait(1.0):
+        file.write(Page())
+
+
 ROLES: dict[str, Callable[[Settings, threading.Event, int], None]] = {
+    "api": api,
     "collector": collect,
     "process": process,
+    "monitor": monitor,
     "warehouse": warehouse,
+    "snapshot": snapshot,
 }
 """Role by name."""
 
 
 def _loop(
-    stop: threading.Event, step: Callable[[], int], maintain: Callable[[], None], *, pause_s: float
+    stop: threading.Event,
+    step: Callable[[], int],
+    maintain: Callable[[], None],
+    report: Callable[[], None] = lambda: None,
+    *,
+    pause_s: float,
 ) -> None:
     """Step while there is work, at most once per pause; wait a little while there is none."""
     next_maintenance = 0.0
@@ -126,13 +227,16 @@ def _loop(
             if began >= next_maintenance:
                 next_maintenance = began + _MAINTENANCE_S
                 maintain()
+            report()
             worked = step()
             trouble = 0
-        except WarehouseInvalid:
+        except (WarehouseInvalid, FormatTooNew):
             raise
         except PenstockError as error:
             trouble += 1
-            log.error("%s; trying again", error)
+            quotes = type(error) is WarehouseError
+            log.error("a step failed; trying again",
+                      error=logs.behind(error) if quotes else error)  # fmt: skip
             stop.wait(min(0.05 * 2 ** min(trouble, _MOST_DOUBLINGS), 30))
             continue
         spent = time.monotonic() - began
@@ -145,11 +249,8 @@ def main() -> None:
     Ends when standard input closes, which it does when the supervisor dies, however it dies.
     """
     name, partition, raw = sys.argv[1:4]
-    logging.basicConfig(
-        level=logging.INFO,
-        format=f"%(asctime)s %(levelname)s {name}: %(message)s",
-        stream=sys.stderr,
-    )
+    label = role_label(name, int(partition))
+    logs.set_up(label)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -157,15 +258,16 @@ def main() -> None:
     failure = None
     try:
         settings = load_settings(msgspec.json.decode(raw), {}, Path(os.devnull))
-        failure = settings.failure_file(role_label(name, int(partition)))
+        logs.set_up(label, form=settings.log_format, level=settings.log_level)
+        failure = settings.failure_file(label)
         ROLES[name](settings, stop, int(partition))
     except PenstockError as error:
         if _is_new(failure, str(error)):
-            log.error("%s", error)
-        sys.exit(3)
+            log.error("the role ends", error=error)
+        sys.exit(HOPELESS if isinstance(error, FormatTooNew) else 3)
     except Exception as error:
-        if _is_new(failure, f"{type(error).__name__}: {error}"):
-            log.exception("unexpected")
+        if _is_new(failure, f"unexpected error: {logs.told(error)}"):
+            log.exception("the role ends, which nobody expected")
         sys.exit(1)
 
 

@@ -8,6 +8,7 @@ file, so the text under each field is what a user reads.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import ipaddress
 import os
 import re
@@ -15,25 +16,54 @@ import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from penstock.errors import ConfigurationError
 
-__all__ = ["Settings", "environment_name", "load_settings"]
+__all__ = ["Settings", "environment_name", "load_settings", "unknown_variables"]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_WRITTEN_AS: dict[Any, tuple[type, ...]] = {
+    int: (int, str),
+    float: (int, float, str),
+    str: (str,),
+    Path: (str, Path),
+}
+"""Types from which a setting of a type may be made; a bool is an int to Python, but not to us."""
+_WANTED: dict[Any, str] = {
+    timedelta: "a duration such as 24h",
+    int: "a whole number",
+    bool: "true or false",
+}
+_OTHER_VARIABLES = frozenset(
+    {
+        "PENSTOCK_CHROMIUM",
+        "PENSTOCK_SOAK",
+        "PENSTOCK_TEST_REQUIRE",
+        "PENSTOCK_TOKEN",
+        "PENSTOCK_URL",
+    }
+)
+"""Variables that are no settings: those of the tests, and which Penstock commands talk to."""
+_LOG_FORMATS = ("auto", "text", "json")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 _AT_LEAST_ONE = frozenset(
     {
         "workers",
         "max_request_bytes",
         "max_event_bytes",
         "max_batch_items",
+        "max_connections",
         "queue_bytes",
         "segment_bytes",
         "warehouse_chunk",
+        "sql_parallel",
     }
 )
-_AT_LEAST_ZERO = frozenset({"min_free_disk", "journal_max_bytes", "warehouse_threads"})
+_MAY_BE_OFF = frozenset({"snapshot_every"})
+_AT_LEAST_ZERO = frozenset(
+    {"min_free_disk", "warn_free_disk", "journal_max_bytes", "warehouse_threads"}
+)
 
 
 def _help(text: str) -> dict[str, str]:
@@ -52,8 +82,13 @@ class Settings:
         default="0.0.0.0", metadata=_help("Address the collector listens on.")
     )
     port: int = dataclasses.field(default=8080, metadata=_help("Port of the collector (public)."))
+    console_host: str = dataclasses.field(
+        default="127.0.0.1",
+        metadata=_help("Address the console and management API listen on."),
+    )
     console_port: int = dataclasses.field(
-        default=8090, metadata=_help("Port kept for the console and management API (local).")
+        default=8090,
+        metadata=_help("Port of the console and management API. 0: they are not served."),
     )
     workers: int = dataclasses.field(
         default=1,
@@ -67,10 +102,34 @@ class Settings:
         ),
     )
     trusted_proxies: str = dataclasses.field(
-        default="127.0.0.1",
+        default="127.0.0.1,::1",
         metadata=_help(
             "Addresses, or networks such as 10.0.0.0/8, comma-separated, whose X-Forwarded-For "
             "and -Proto are believed. Empty: nobody's."
+        ),
+    )
+    tls_cert: Path | None = dataclasses.field(
+        default=None,
+        metadata=_help(
+            "Certificate for HTTPS on `port`, with its chain, in PEM form. A renewed file is taken "
+            "up without a restart. Default: plain HTTP."
+        ),
+    )
+    tls_key: Path | None = dataclasses.field(
+        default=None,
+        metadata=_help("Private key of `tls_cert`, in PEM form, without a password."),
+    )
+    one_port: bool = dataclasses.field(
+        default=False,
+        metadata=_help(
+            "Whether the management API is reached under `port` too, at /api, with a login. "
+            "Default: only under `console_port`."
+        ),
+    )
+    max_connections: int = dataclasses.field(
+        default=5000,
+        metadata=_help(
+            "Most connections of one collector process; the next are answered 503 and closed."
         ),
     )
     max_request_bytes: int = dataclasses.field(
@@ -103,6 +162,10 @@ class Settings:
             "Free bytes below which the collector answers 503 rather than fill the disk."
         ),
     )
+    warn_free_disk: int = dataclasses.field(
+        default=2 * 1024**3,
+        metadata=_help("Free bytes below which the log and `penstock status` warn."),
+    )
     dedupe_window: timedelta = dataclasses.field(
         default=timedelta(hours=24),
         metadata=_help("How long a messageId is remembered, per source, by receivedAt."),
@@ -115,6 +178,24 @@ class Settings:
     )
     rejected_retention: timedelta = dataclasses.field(
         default=timedelta(days=30), metadata=_help("How long topic `rejected` is kept.")
+    )
+    monitor_retention: timedelta = dataclasses.field(
+        default=timedelta(days=90),
+        metadata=_help(
+            "How long volumes by source, event and outcome are kept: by minute for 7 days, by "
+            "hour after that."
+        ),
+    )
+    monitor_masked: str = dataclasses.field(
+        default="address, birth, card, city, email, iban, ip, latitude, longitude, mail, mobile, "
+        "name, passport, password, phone, postal, secret, ssn, street, surname, token, username, "
+        "zip",
+        metadata=_help(
+            "Words, comma-separated, that make a property personal: the schema catalogue keeps no "
+            "example values of one whose path has such a word, or one that begins with it when it "
+            "has four letters or more. Values that look like an e-mail address, a phone, card or "
+            "IP number, or a token are never kept, whatever the name."
+        ),
     )
     journal_max_bytes: int = dataclasses.field(
         default=0,
@@ -151,8 +232,29 @@ class Settings:
             "How often rows that were loaded again, after the dedupe window, are removed."
         ),
     )
+    snapshot_every: timedelta = dataclasses.field(
+        default=timedelta(0),
+        metadata=_help(
+            "How often a copy of the warehouse for other tools is published, as "
+            "snapshots/warehouse.duckdb in the data folder. 0: only by `penstock snapshot`."
+        ),
+    )
     sql_timeout: timedelta = dataclasses.field(
         default=timedelta(minutes=5), metadata=_help("Longest a query may run.")
+    )
+    sql_parallel: int = dataclasses.field(
+        default=4,
+        metadata=_help("Queries that may run at once; one more is refused as busy."),
+    )
+    log_format: str = dataclasses.field(
+        default="auto",
+        metadata=_help(
+            "How the engine logs: text, json, or auto: text on a terminal and JSON elsewhere."
+        ),
+    )
+    log_level: str = dataclasses.field(
+        default="info",
+        metadata=_help("Least level that is logged: debug, info, warning or error."),
     )
 
     @property
@@ -167,7 +269,7 @@ class Settings:
 
     @property
     def run_folder(self) -> Path:
-        """Folder of the lock and the socket of an engine; they stay when it ends."""
+        """Folder of what belongs to a running engine, such as its sockets; the lock stays."""
         return self.data / "run"
 
     @property
@@ -176,9 +278,34 @@ class Settings:
         return self.run_folder / "warehouse.sock"
 
     @property
+    def copies_socket(self) -> Path:
+        """Socket on which the running engine lets its warehouse be copied."""
+        return self.run_folder / "copies.sock"
+
+    @property
+    def snapshot_file(self) -> Path:
+        """The copy of the warehouse that other tools read."""
+        return self.data / "snapshots" / "warehouse.duckdb"
+
+    @property
+    def monitor_file(self) -> Path:
+        """What the monitor counted."""
+        return self.data / "monitor.sqlite"
+
+    @property
     def state_file(self) -> Path:
         """The embedded state store."""
         return self.data / "state.sqlite"
+
+    @property
+    def engine_file(self) -> Path:
+        """The settings of the running engine, for commands that were called with others."""
+        return self.run_folder / "engine.json"
+
+    @property
+    def token_file(self) -> Path:
+        """A token for commands of this machine, while the management API serves."""
+        return self.run_folder / "cli.token"
 
     def failure_file(self, label: str) -> Path:
         """Where a role leaves the error that ended it."""
@@ -236,20 +363,51 @@ def _read_file(file: Path) -> dict[str, Any]:
     known = {field.name for field in dataclasses.fields(Settings)}
     unknown = sorted(set(stored) - known)
     if unknown:
-        raise ConfigurationError(f"{file}: unknown setting {unknown[0]!r}; see docs/reference")
+        meant = _nearest(unknown[0], known)
+        hint = f"did you mean {meant}?" if meant else "Settings in the documentation lists all"
+        raise ConfigurationError(f"{file}: unknown setting {unknown[0]!r}; {hint}")
     return stored
 
 
+def unknown_variables(environment: dict[str, str]) -> dict[str, str]:
+    """Variables named PENSTOCK_* that are no settings, and the name that was meant, if any."""
+    known = {field.name for field in dataclasses.fields(Settings)}
+    found = {}
+    for variable in sorted(environment.keys() - _OTHER_VARIABLES):
+        name = variable.removeprefix("PENSTOCK_").lower()
+        if variable.startswith("PENSTOCK_") and name not in known:
+            meant = _nearest(name, known)
+            found[variable] = meant and environment_name(meant)
+    return found
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, sorted(known), 1)), "")
+
+
 def _convert(name: str, value: Any, kind: Any, origin: str) -> Any:
+    kind = next((part for part in get_args(kind) if part is not type(None)), kind)
     try:
+        if kind is bool:
+            return _truth(value)
+        if isinstance(value, bool):
+            raise TypeError(value)
         if kind is timedelta:
             return value if isinstance(value, timedelta) else _duration(value)
-        if kind is Path:
-            return Path(value)
+        if not isinstance(value, _WRITTEN_AS[kind]):
+            raise TypeError(value)
         return kind(value)
-    except (TypeError, ValueError) as error:
-        wanted = {timedelta: "a duration such as 24h", int: "a whole number"}.get(kind, "text")
+    except (KeyError, TypeError, ValueError) as error:
+        wanted = _WANTED.get(kind, "text")
         raise ConfigurationError(f"{name} ({origin}): {value!r} is not {wanted}") from error
+
+
+def _truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+        str(value).strip().lower()
+    ]
 
 
 def _duration(value: Any) -> timedelta:
@@ -266,16 +424,30 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError("unknown_key_status: use 401 or 200")
     if not 0 <= settings.port <= 65535 or not 0 <= settings.console_port <= 65535:
         raise ConfigurationError("port, console_port: between 0 and 65535")
+    if settings.log_format not in _LOG_FORMATS:
+        raise ConfigurationError(f"log_format: one of {', '.join(_LOG_FORMATS)}")
+    if settings.log_level not in _LOG_LEVELS:
+        raise ConfigurationError(f"log_level: one of {', '.join(_LOG_LEVELS)}")
     if not re.fullmatch(r"\d+(\.\d+)?\s*([KMGT]i?B|%)", settings.warehouse_memory):
         raise ConfigurationError("warehouse_memory: a size such as 2GB, 512MB or 50%")
+    _check_reach(settings)
     _check_sizes(settings)
     _check_proxies(settings.trusted_proxies)
+
+
+def _check_reach(settings: Settings) -> None:
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ConfigurationError("tls_cert, tls_key: give both, or neither")
+    if settings.one_port and settings.console_port == 0:
+        raise ConfigurationError("one_port: needs a console_port to hand requests on to, not 0")
 
 
 def _check_sizes(settings: Settings) -> None:
     for field in dataclasses.fields(Settings):
         value = getattr(settings, field.name)
         if isinstance(value, timedelta) and value <= timedelta(0):
+            if field.name in _MAY_BE_OFF and not value:
+                continue
             raise ConfigurationError(f"{field.name}: longer than zero")
         if field.name in _AT_LEAST_ONE and value < 1:
             raise ConfigurationError(f"{field.name}: at least 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ COMMANDS = sorted(generator().commands())
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_an_example_in_80_columns(run: Run, name: str) -> None:
-    done = run(name, "--help")
+    done = run(*name.split(), "--help")
     assert (done.code, done.err) == (0, "")
     assert f"\n  Example: penstock {name}" in done.text
     assert max(map(len, done.text.splitlines())) <= 80
@@ -30,7 +31,7 @@ def test_the_list_of_commands_is_not_cut(run: Run) -> None:
     done = run("--help")
     assert (done.code, done.err) == (0, "")
     assert "..." not in done.text.partition("Commands:")[2]
-    assert all(f"\n  {name} " in done.text for name in COMMANDS)
+    assert all(f"\n  {name.split()[0]} " in done.text for name in COMMANDS)
 
 
 def test_version(run: Run) -> None:
@@ -102,6 +103,20 @@ def test_a_port_is_needed(run: Run, tmp_path: Path) -> None:
     done = run("up", "--data", tmp_path / "data", "--port", "0")
     assert done.code == 1
     assert "--port" in done.err
+
+
+def test_a_console_port_that_is_taken_is_told(run: Run, tmp_path: Path) -> None:
+    port, console_port = free_ports(2)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", console_port))
+        taken.listen()
+        ports = ("--port", str(port), "--console-port", str(console_port))
+        done = run("up", "--data", tmp_path / "data", *ports)
+    assert (done.code, done.out) == (1, b"")
+    assert f"can't listen on 127.0.0.1:{console_port}" in done.err
+    assert "--console-port" in done.err
+    same = run("up", "--data", tmp_path / "data", "--port", str(port), "--console-port", str(port))
+    assert (same.code, "a port each" in same.err) == (1, True)
 
 
 def test_a_closed_pipe_leaves_no_traceback(data: Path) -> None:

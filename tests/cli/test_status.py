@@ -73,7 +73,7 @@ def test_up_greets_with_lines_that_work_as_pasted(tmp_path: Path) -> None:
     try:
         penstock.start()
         greeting = _greeting(penstock)
-        curl, query = re.findall(r"^  (\S.*?[^\\])$", greeting.replace("\\\n   ", ""), re.M)
+        curl, query, *_ = re.findall(r"^  (\S.*?[^\\])$", greeting.replace("\\\n   ", ""), re.M)
         words = shlex.split(curl)
         key = words[words.index("-u") + 1].removesuffix(":")
         body = json.loads(words[words.index("-d") + 1])

@@ -78,6 +78,7 @@ def test_every_path_is_documented() -> None:
 def test_settings_and_codes_that_pages_name_exist() -> None:
     settings = {environment_name(field.name) for field in dataclasses.fields(Settings)}
     allowed = settings | {"PENSTOCK_TEST_REQUIRE", "PENSTOCK_SOAK", "PENSTOCK_CHROMIUM"}
+    allowed |= {"PENSTOCK_URL", "PENSTOCK_TOKEN"}
     for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         named = set(re.findall(r"PENSTOCK_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8")))
         assert named <= allowed, page

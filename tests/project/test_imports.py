@@ -14,8 +14,19 @@ ROOMS = (
     "sources", "reports", "monitor", "workspace", "migrate", "api",
 )  # fmt: skip
 """In the order in which an event passes them."""
-BOTTOM = ("errors", "plugins", "settings", "events")
-TOP = ("cli", "demo", "bench", "engine", "roles", "__main__")
+BOTTOM = ("errors", "plugins", "settings", "events", "logs", "metrics")
+TOP = (
+    "backup",
+    "cli",
+    "client",
+    "demo",
+    "bench",
+    "doctor",
+    "engine",
+    "gauges",
+    "roles",
+    "__main__",
+)
 """What joins the rooms: may import anything, is imported by no room."""
 CONTRACTS = {"ingest": ("journal.contract",)}
 """Contracts of rooms further down that a room writes to."""

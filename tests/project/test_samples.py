@@ -32,6 +32,10 @@ def test_commands_parse_with_the_real_options(page: Path) -> None:
         name, *arguments = words
         if name in ("--help", "--version"):
             continue
+        if any(command.startswith(f"{name} ") for command in commands):
+            if not arguments:
+                continue
+            name, *arguments = f"{name} {arguments[0]}", *arguments[1:]
         assert name in commands, f"penstock {name}"
         if "--help" in arguments:
             continue
@@ -138,4 +142,5 @@ def _command_lines(page: Path) -> Iterator[list[str]]:
             end = next((i for i, word in enumerate(words) if word in (">", "|", "<")), len(words))
             yield words[1:end]
     inline = re.findall(r"`penstock ([a-z-]+[^`]*)`", page.read_text(encoding="utf-8"))
-    yield from ([name.split()[0]] for name in inline if name.split()[0] not in ("sql", "apply"))
+    incomplete = ("sql", "apply", "backup", "restore")
+    yield from ([name.split()[0]] for name in inline if name.split()[0] not in incomplete)

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from penstock.cli.options import JsonOption
+from penstock.cli.options import JsonOption, UsageError
 
 __all__ = ["bench"]
 
@@ -27,6 +27,9 @@ def bench(
     keys: Annotated[
         int, typer.Option(help="Keys in the dedupe index before it is measured.")
     ] = 5_000_000,
+    gigabytes: Annotated[
+        float, typer.Option(help="Size of the warehouse of which a snapshot is made.")
+    ] = 1.0,
     only: Annotated[str, typer.Option(help="Only figures whose name contains this text.")] = "",
     folder: Annotated[
         Path | None, typer.Option(help="Where to write; default: a temporary folder.")
@@ -35,15 +38,24 @@ def bench(
 ) -> None:
     """Measure every step of an event's way on this machine.
 
-    Example: penstock bench --sustain 300 --keys 50000000
+    Example: penstock bench --sustain 300 --keys 50000000 --gigabytes 5
     """
     from penstock.bench.suite import Suite
 
     progress = Console(stderr=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="penstock-bench-") as name:
         suite = Suite(
-            Path(name), seconds=seconds, sustain=sustain, keys=keys, only=only, say=progress.print
+            Path(name),
+            seconds=seconds,
+            sustain=sustain,
+            keys=keys,
+            gigabytes=gigabytes,
+            only=only,
+            say=progress.print,
         )
+        if not any(only in name for name in suite.names()):
+            raise UsageError(f"no figure has {only!r} in its name; there are:\n"
+                             + "\n".join(suite.names()))  # fmt: skip
         figures = suite.run()
     facts = {
         "python": platform.python_version(),

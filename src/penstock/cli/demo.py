@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,7 +64,12 @@ def demo(
 
     Example: penstock demo --no-serve --seed 7 --scale 3
     """
-    settings = load_settings({"data": data or _FOLDER, "port": port})
+    settings = replace(
+        load_settings({"data": data or _FOLDER, "port": port}),
+        tls_cert=None,
+        tls_key=None,
+        console_port=0,
+    )
     _own_folder(settings)
     console = Console()
     simulation = simulate(seed, scale, as_of=(as_of or datetime.now(UTC)).date())

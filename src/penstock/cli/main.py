@@ -3,25 +3,67 @@
 from __future__ import annotations
 
 import io
-import logging
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
 
-from penstock import __version__
-from penstock.cli.bench import bench
-from penstock.cli.demo import demo
-from penstock.cli.sql import sql
-from penstock.cli.status import status
-from penstock.cli.up import up
-from penstock.cli.workspace import apply, export
+from penstock import __version__, logs
 from penstock.errors import PenstockError
 
 __all__ = ["app", "main"]
 
+_COMMANDS = {
+    "up": ("up:up", "Collect events and load them, until Ctrl-C."),
+    "demo": ("demo:demo", "Play the toast shop of the guides and print its figures."),
+    "apply": ("workspace:apply", "Make the workspace what a file says."),
+    "export": ("workspace:export", "Print the workspace as a file that `apply` reads."),
+    "sql": ("sql:sql", "Query the warehouse with SQL, read-only."),
+    "status": ("status:status", "Show what came in, what was refused and what waits."),
+    "tail": ("tail:tail", "Show events as they arrive, and what becomes of each."),
+    "rejected": ("rejected:rejected", "List what was refused, with the reasons and the originals."),
+    "schema": ("schema:schema", "Show the events of each source and their properties."),
+    "doctor": ("doctor:doctor", "Find what is wrong, and say how to mend it."),
+    "snapshot": ("snapshot:snapshot", "Publish a copy of the warehouse for other tools."),
+    "backup": ("backup:backup", "Copy everything Penstock keeps, while it runs."),
+    "restore": ("backup:restore", "Make a data folder from a backup."),
+    "tokens": ("tokens:tokens", "Keys for programs that use the management API."),
+    "users": ("users:users", "People who log in."),
+    "bench": ("bench:bench", "Measure how fast this machine collects and loads."),
+}
+"""Where each command is, below ``penstock.cli``, and what it does in a line."""
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is called: ``penstock up`` stays in memory, so it stays small."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All of them, in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in _COMMANDS:
+            return None
+        place, summary = _COMMANDS[cmd_name]
+        module, _, name = place.partition(":")
+        found = getattr(import_module(f"penstock.cli.{module}"), name)
+        if isinstance(found, typer.Typer):
+            command = typer.main.get_command(found)
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(cmd_name)(found)
+            command = typer.main.get_command(alone)
+        command.name = cmd_name
+        command.short_help = summary
+        return command
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="penstock",
     no_args_is_help=True,
     add_completion=False,
@@ -32,16 +74,6 @@ app = typer.Typer(
     Example: penstock up
     """,
 )
-for command, summary in (
-    (up, "Collect events and load them, until Ctrl-C."),
-    (demo, "Play the toast shop of the guides and print its figures."),
-    (apply, "Make the workspace what a file says."),
-    (export, "Print the workspace as a file that `apply` reads."),
-    (sql, "Query the warehouse with SQL, read-only."),
-    (status, "Show what came in, what was refused and what waits."),
-    (bench, "Measure how fast this machine collects and loads."),
-):
-    app.command(short_help=summary)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -64,9 +96,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; exit code 1 for an error, 2 for wrong use."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    logs.set_up("penstock", form="text", level="warning")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -12,7 +12,7 @@ import typer
 
 from penstock.settings import Settings, load_settings
 
-__all__ = ["DataOption", "JsonOption", "UsageError", "command_line"]
+__all__ = ["DataOption", "JsonOption", "UsageError", "command_line", "printable"]
 
 DataOption = Annotated[
     Path | None,
@@ -34,3 +34,8 @@ def command_line(command: str, settings: Settings) -> str:
     known = load_settings().data
     data = "" if known == settings.data else f" --data {shlex.quote(str(settings.data))}"
     return f"{program} {command}{data}"
+
+
+def printable(text: str) -> str:
+    """One line of text; what would move the cursor or change its colour is shown as code."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
