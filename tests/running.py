@@ -98,8 +98,8 @@ class RunningPenstock:
         file.write_text(workspace, encoding="utf-8")
         return self.command("apply", str(file))
 
-    def start(self, timeout: timedelta = START_LIMIT) -> None:
-        """Run `penstock up` and return once `/ready` answers 200."""
+    def start(self, timeout: timedelta = START_LIMIT, *, until: str = "/ready") -> None:
+        """Run `penstock up` and return once `/ready`, or another path, answers 200."""
         if self.is_running:
             raise RuntimeError("this Penstock is running already")
         self._close_log()
@@ -115,7 +115,7 @@ class RunningPenstock:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._wait_until_ready(self._process, timeout)
+        self._wait_until_ready(self._process, timeout, until)
 
     def stop(self, timeout: timedelta = STOP_LIMIT) -> int:
         """Send SIGTERM, wait until it has drained and ended, and give its exit code."""
@@ -198,7 +198,9 @@ class RunningPenstock:
     def _command_line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "penstock", *arguments, "--data", str(self.data)]
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], timeout: timedelta) -> None:
+    def _wait_until_ready(
+        self, process: subprocess.Popen[bytes], timeout: timedelta, path: str
+    ) -> None:
         deadline = time.monotonic() + timeout.total_seconds()
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -206,11 +208,11 @@ class RunningPenstock:
                     f"penstock up ended with {process.returncode} before it was ready\n"
                     f"{self.log_tail()}"
                 )
-            if _answers_200(f"{self.url}/ready"):
+            if _answers_200(f"{self.url}{path}"):
                 return
             time.sleep(POLL_EVERY.total_seconds())
         self._end_group(process)
-        raise PenstockDiedError(f"{self.url}/ready was not 200 within {timeout}\n{self.log_tail()}")
+        raise PenstockDiedError(f"{self.url}{path} was not 200 within {timeout}\n{self.log_tail()}")
 
     def _running_process(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from penstock.monitor.ledger import LedgerRow, ledger_holes, ledger_rows
-from penstock.monitor.store import MonitorStore
-from tests.recovery.traffic import KEY, WORKSPACE, Traffic
+from tests.recovery.traffic import (
+    KEY,
+    WORKSPACE,
+    Traffic,
+    assert_ledger_balances,
+    settled_ledger,
+)
 from tests.running import RunningPenstock
 
-LIMIT = timedelta(seconds=60)
 LOSING = Path(__file__).parents[1] / "recovery" / "one_lost"
 
 
@@ -42,7 +43,7 @@ def test_one_event_lost_in_a_stage_is_told_with_the_stage(
             send(penstock, [f"kept-{n}" for n in range(first, first + 10)])
         send(penstock, ["kept-a", "lost-1", "kept-b"])
         send(penstock, ["kept-c"])
-        rows = settled(penstock, accepted=34)
+        rows = settled_ledger(penstock, accepted=34)
         assert [row.missing for row in rows if row.missing] == [{stage: 1}]
         assert sum(row.loaded for row in rows) == 33
     finally:
@@ -63,11 +64,9 @@ def test_it_balances_after_traffic_with_kills(tmp_path: Path) -> None:
             penstock.kill()
             penstock.start()
         promises = traffic.stop()
-        rows = settled(penstock, loaded=len(promises.acknowledged))
-        assert [row.missing for row in rows if row.missing] == []
+        rows = assert_ledger_balances(penstock, promises)
         assert sum(row.duplicate for row in rows) > 0
         assert sum(row.rejected for row in rows) >= len(promises.refused)
-        with_store(penstock, lambda store: assert_no_holes(store))
     finally:
         penstock.close()
 
@@ -81,35 +80,3 @@ def send(penstock: RunningPenstock, ids: list[str]) -> None:
     request = urllib.request.Request(f"{penstock.url}/v1/batch", body, headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 200
-
-
-def settled(penstock: RunningPenstock, *, accepted: int = 0, loaded: int = 0) -> list[LedgerRow]:
-    """The ledger once nothing moves any more."""
-    deadline = time.monotonic() + LIMIT.total_seconds()
-    rows: list[LedgerRow] = []
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
-        status = json.loads(penstock.command("status", "--json"))
-        if status["process_lag"] or status["warehouse_lag"]:
-            continue
-        rows = with_store(penstock, lambda store: ledger_rows(store.connection))
-        if (
-            rows
-            and not any(row.waiting for row in rows)
-            and sum(row.accepted for row in rows) >= accepted
-            and sum(row.loaded for row in rows) >= loaded
-        ):
-            return rows
-    raise AssertionError(f"the ledger did not settle: {rows}\n{penstock.log_tail()}")
-
-
-def with_store(penstock: RunningPenstock, read: Any) -> Any:
-    store = MonitorStore(penstock.data / "monitor.sqlite")
-    try:
-        return read(store)
-    finally:
-        store.close()
-
-
-def assert_no_holes(store: MonitorStore) -> None:
-    assert ledger_holes(store.connection) == []

@@ -9,7 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.recovery.traffic import WORKSPACE, Traffic, assert_kept, wait_until_loaded
+from tests.recovery.traffic import (
+    WORKSPACE,
+    Traffic,
+    assert_kept,
+    assert_ledger_balances,
+    wait_until_loaded,
+)
 from tests.running import RunningPenstock
 
 SEED = int(os.environ.get("PENSTOCK_TEST_SEED", "1"))
@@ -66,6 +72,7 @@ def run(folder: Path, kills: int, pause: tuple[float, float], workers: int) -> N
         promises = traffic.stop()
         wait_until_loaded(penstock)
         assert_kept(penstock, promises)
+        assert_ledger_balances(penstock, promises)
         print(f"\nkilled {killed}: {len(promises.acknowledged)} acknowledged, "  # noqa: T201
               f"{len(promises.doubtful)} in doubt, {len(promises.refused)} refused")  # fmt: skip
         assert len(promises.acknowledged) > 20 * kills

@@ -12,6 +12,8 @@ import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import msgspec
@@ -20,6 +22,8 @@ from tests.running import CommandFailedError, RunningPenstock
 from penstock.events.model import RejectedRecord
 from penstock.journal.contract import REJECTED
 from penstock.journal.sqlite import SqliteJournal
+from penstock.monitor.ledger import LedgerRow, ledger_holes, ledger_rows
+from penstock.monitor.store import MonitorStore
 
 KEY = "kill-key"
 WORKSPACE = f"""
@@ -241,3 +245,46 @@ def assert_refusals_kept(penstock: RunningPenstock, marks: set[str]) -> None:
     found = {match.decode() for text in originals for match in _MESSAGE_ID.findall(text)}
     missing = sorted(marks - found)
     assert not missing, f"{len(missing)} refusals can't be found, such as {missing[:5]}"
+
+
+def assert_ledger_balances(penstock: RunningPenstock, promises: Promises) -> list[LedgerRow]:
+    """Check that the loss ledger misses nothing in any stage; gives its rows."""
+    rows = settled_ledger(penstock, loaded=len(promises.acknowledged))
+    unbalanced = [row for row in rows if row.missing]
+    assert not unbalanced, f"the ledger does not balance: {unbalanced}"
+    with opened_monitor(penstock) as store:
+        assert ledger_holes(store.connection) == []
+    return rows
+
+
+def settled_ledger(
+    penstock: RunningPenstock, *, accepted: int = 0, loaded: int = 0
+) -> list[LedgerRow]:
+    """The ledger once nothing moves any more."""
+    deadline = time.monotonic() + 60
+    rows: list[LedgerRow] = []
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        status = json.loads(penstock.command("status", "--json"))
+        if status["process_lag"] or status["warehouse_lag"]:
+            continue
+        with opened_monitor(penstock) as store:
+            rows = ledger_rows(store.connection)
+        if (
+            rows
+            and not any(row.waiting for row in rows)
+            and sum(row.accepted for row in rows) >= accepted
+            and sum(row.loaded for row in rows) >= loaded
+        ):
+            return rows
+    raise AssertionError(f"the ledger did not settle: {rows}\n{penstock.log_tail()}")
+
+
+@contextmanager
+def opened_monitor(penstock: RunningPenstock) -> Iterator[MonitorStore]:
+    """What the monitor counted."""
+    store = MonitorStore(penstock.data / "monitor.sqlite")
+    try:
+        yield store
+    finally:
+        store.close()
