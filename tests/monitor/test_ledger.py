@@ -18,7 +18,7 @@ from penstock.ingest.accept import Acceptance, Acceptor, BadRequest, Request
 from penstock.ingest.committer import GroupCommitter
 from penstock.journal.contract import COUNTS, EVENTS, RECEIVED, REJECTED
 from penstock.journal.sqlite import SqliteJournal
-from penstock.monitor.ledger import Ledger, LedgerRow, ledger_holes, ledger_rows
+from penstock.monitor.ledger import Hole, Ledger, LedgerRow, ledger_holes, ledger_rows
 from penstock.process import worker as worker_module
 from penstock.process.dedupe import DedupeIndex, Keyed
 from penstock.process.worker import ProcessWorker, decode_records
@@ -384,3 +384,20 @@ def test_a_warehouse_that_is_away_for_long(
     assert kept <= 21
     assert here.missing() == {}
     assert sum(row.loaded for row in ledger_rows(here.connection)) == 60
+
+
+def test_a_hole_stays_told_while_there_is_more_to_read(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.send("a")
+    here.process()
+    with monkeypatch.context() as patched:
+        patched.setattr(ProcessWorker, "_process", lambda *_: None)
+        here.send("b")
+        here.process()
+    here.send("c")
+    here.process()
+    here.observe()
+    assert ledger_holes(here.connection) == [Hole(0, 1, 2)]
+    here.ledger.flush(caught_up=False)
+    assert ledger_holes(here.connection) == [Hole(0, 1, 2)]

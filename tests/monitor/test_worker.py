@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.errors import ConfigurationError, MonitorError
+from penstock.errors import FormatTooNew, MonitorError
 from penstock.journal.contract import EVENTS
 from penstock.monitor import worker as worker_module
 from penstock.monitor.catalogue import EventShape, catalogue
@@ -270,7 +270,7 @@ def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
     store = MonitorStore(tmp_path / "m.sqlite")
     store.connection.execute("UPDATE about SET format_version = 99")
     store.close()
-    with pytest.raises(ConfigurationError, match="newer Penstock"):
+    with pytest.raises(FormatTooNew, match="newer Penstock"):
         MonitorStore(tmp_path / "m.sqlite", mend=True)
 
 

@@ -44,9 +44,9 @@ class Installation:
         self.now_us = START
         self.open()
 
-    def open(self) -> None:
+    def open(self, window: timedelta = timedelta(hours=24)) -> None:
         self.journal = SqliteJournal(self.data / "journal", clock=lambda: self.now_us)
-        self.index = DedupeIndex(self.data / "dedupe", timedelta(hours=24))
+        self.index = DedupeIndex(self.data / "dedupe", window)
 
     def close(self) -> None:
         self.index.close()
@@ -407,3 +407,15 @@ def test_a_clock_set_back(here: Installation) -> None:
     here.receive(1, ["d", "c", "e"])
     here.run()
     assert here.events() == ["a", "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize("hours", [6, 48])
+def test_another_window_forgets_nothing_that_lies_in_it(here: Installation, hours: int) -> None:
+    here.receive(0, ["a", "b"])
+    here.run()
+    here.close()
+    here.open(window=timedelta(hours=hours))
+    here.now_us += HOUR_US
+    here.receive(0, ["a", "c"])
+    here.run()
+    assert here.events() == ["a", "b", "c"]

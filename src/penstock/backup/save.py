@@ -162,11 +162,16 @@ class _Job:
             segments = segments_of(folder / str(number))
             followings = [*(first for first, _ in segments[1:]), None]
             begin: int | None = None
+            kept = len(self.files)
             for (first, path), following in zip(segments, followings, strict=False):
                 end = self._add_segment(path, following)
-                if end is not None:
-                    begin = first if begin is None else begin
-                    self.positions.setdefault(topic, {})[number] = (begin, end)
+                if end is None:  # retention dropped it, and with it all before it
+                    begin = None
+                    del self.files[kept:]
+                    self.positions.get(topic, {}).pop(number, None)
+                    continue
+                begin = first if begin is None else begin
+                self.positions.setdefault(topic, {})[number] = (begin, end)
 
     def _add_segment(self, source: Path, following: int | None) -> int | None:
         """Copy a segment that the newest backup lacks; its end, or None when it is gone."""

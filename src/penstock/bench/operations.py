@@ -13,7 +13,7 @@ import duckdb
 from penstock.backup.snapshot import publish
 from penstock.bench.client import Flood
 from penstock.bench.events import batch_body, templates
-from penstock.bench.system import KEY, TABLES, engine_settings, running
+from penstock.bench.system import KEY, TABLES, engine_settings, running, wait_for_port
 from penstock.bench.watching import Progress
 from penstock.engine import Engine
 from penstock.errors import PenstockError
@@ -126,6 +126,7 @@ def snapshot_stall(folder: Path, gigabytes: float, per_second: int) -> Stall:
     engine.start()
     made: list[tuple[float, int]] = []
     try:
+        wait_for_port(settings.port)
         loaded = Progress(settings)
         cut = templates(TABLES)
         flood = Flood(

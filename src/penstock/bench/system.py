@@ -32,6 +32,7 @@ __all__ = [
     "engine_settings",
     "freshness",
     "running",
+    "wait_for_port",
 ]
 
 KEY = "bench-key"
@@ -68,7 +69,7 @@ def running(folder: Path) -> Iterator[tuple[Engine, Settings]]:
     engine = Engine(settings, say=lambda _: None, log_fd=log)
     engine.start()
     try:
-        _wait_for_port(settings.port)
+        wait_for_port(settings.port)
         loaded_events(settings)
         yield engine, settings
     finally:
@@ -76,7 +77,8 @@ def running(folder: Path) -> Iterator[tuple[Engine, Settings]]:
         os.close(log)
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Wait until something listens there."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -172,7 +174,7 @@ def at_rest(folder: Path) -> dict[str, float]:
     with (folder / "up.log").open("wb") as log:
         up = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        _wait_for_port(settings.port)
+        wait_for_port(settings.port)
         cut = templates(TABLES)
         flood = Flood(
             settings.port, "/v1/batch", KEY,

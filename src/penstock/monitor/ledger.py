@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from penstock.errors import WarehouseError
 from penstock.events.counts import Counts, counted, decode_counts
@@ -44,7 +45,9 @@ CREATE TABLE IF NOT EXISTS ledger_unconfirmed (part INTEGER NOT NULL, first INTE
     "end" INTEGER NOT NULL, source TEXT NOT NULL, hour INTEGER NOT NULL, events INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS ledger_unconfirmed_end ON ledger_unconfirmed (part, "end");
 CREATE TABLE IF NOT EXISTS ledger_ranges (partition INTEGER NOT NULL, first INTEGER NOT NULL,
-    "end" INTEGER NOT NULL, settled INTEGER NOT NULL);
+    "end" INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger_holes (partition INTEGER NOT NULL, first INTEGER NOT NULL,
+    "end" INTEGER NOT NULL);
 """
 _MOST_UNCONFIRMED = 20_000
 _KEPT_APART = 2_000
@@ -118,15 +121,10 @@ def ledger_rows(
 
 def ledger_holes(connection: sqlite3.Connection) -> list[Hole]:
     """Ranges that ``process`` passed without a word, as of the last time all was read."""
-    holes: list[Hole] = []
-    last: dict[int, int] = {}
-    for partition, first, end in connection.execute(
-        'SELECT partition, first, "end" FROM ledger_ranges WHERE settled ORDER BY partition, first'
-    ):
-        if partition in last and first > last[partition]:
-            holes.append(Hole(partition, last[partition], first))
-        last[partition] = max(end, last.get(partition, end))
-    return holes
+    found = connection.execute(
+        'SELECT partition, first, "end" FROM ledger_holes ORDER BY partition, first'
+    )
+    return [Hole(*row) for row in found]
 
 
 @dataclass
@@ -235,15 +233,22 @@ class Ledger:
         )
 
     def _write_ranges(self, caught_up: bool) -> None:
-        self._connection.execute("DELETE FROM ledger_ranges")
-        self._connection.executemany(
-            "INSERT INTO ledger_ranges VALUES (?, ?, ?, ?)",
-            [
-                (partition, first, end, caught_up)
-                for partition, ranges in self._ranges.items()
-                for first, end in ranges
-            ],
-        )
+        """Write what ``process`` told of, and what lies between once all was read."""
+        run = self._connection
+        run.execute("DELETE FROM ledger_ranges")
+        for partition, ranges in self._ranges.items():
+            run.executemany(
+                "INSERT INTO ledger_ranges VALUES (?, ?, ?)",
+                [(partition, first, end) for first, end in ranges],
+            )
+        if not caught_up:
+            return
+        run.execute("DELETE FROM ledger_holes")
+        for partition, ranges in self._ranges.items():
+            run.executemany(
+                "INSERT INTO ledger_holes VALUES (?, ?, ?)",
+                [(partition, before[1], after[0]) for before, after in pairwise(ranges)],
+            )
 
     # The warehouse --------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penstock.errors import ConfigurationError, MonitorError
+from penstock.errors import FormatTooNew, MonitorError
 
 __all__ = ["FORMAT_VERSION", "MonitorStore", "is_kept"]
 
@@ -50,8 +50,8 @@ class MonitorStore:
     """The monitor's file, open. Safe in several processes; only the monitor role writes.
 
     With ``mend`` a file that SQLite can't read is set aside and a new one begun: what it held is
-    counted again as far as the journal still has it. Raises ConfigurationError for a file of a
-    newer Penstock, MonitorError for one that can't be opened.
+    counted again as far as the journal still has it. Raises FormatTooNew for a file of a newer
+    Penstock, MonitorError for one that can't be opened.
     """
 
     def __init__(self, file: Path, *, mend: bool = False) -> None:
@@ -139,9 +139,7 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
             connection.execute("INSERT INTO about VALUES (?)", (FORMAT_VERSION,))
         connection.execute("COMMIT")
     if row is not None and row[0] > FORMAT_VERSION:
-        raise ConfigurationError(
-            f"{file} was written by a newer Penstock (format {row[0]}); upgrade Penstock"
-        )
+        raise FormatTooNew(file, row[0], FORMAT_VERSION)
 
 
 def _set_aside(file: Path) -> None:

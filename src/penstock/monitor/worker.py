@@ -64,6 +64,8 @@ class _Round:
     events: int = 0
     full: bool = False
     """Whether there may be more to read at once."""
+    damaged: bool = False
+    """Whether a part could not be read to its end."""
     caught_up: bool = False
     """Whether what was read is all there was at one moment."""
 
@@ -171,12 +173,19 @@ class MonitorWorker:
         for topic, count in readers:
             for part in self._journal.partitions(topic):
                 self._read(found, topic, part, count)
-        found.caught_up = not found.full and all(
-            self._journal.end(COUNTS, part)
-            == found.positions.get((COUNTS, part), self._positions.get((COUNTS, part), 0))
-            for part in self._journal.partitions(COUNTS)
-        )
+        found.caught_up = not found.full and not found.damaged and self._saw_all_counts(found)
         return found
+
+    def _saw_all_counts(self, found: _Round) -> bool:
+        """Whether nothing came to ``counts``, which is read first, while the rest was read."""
+        try:
+            return all(
+                self._journal.end(COUNTS, part)
+                == found.positions.get((COUNTS, part), self._positions.get((COUNTS, part), 0))
+                for part in self._journal.partitions(COUNTS)
+            )
+        except JournalDamaged:
+            return False
 
     def _read(self, found: _Round, topic: str, part: int, count: _Count) -> None:
         place = (topic, part)
@@ -188,6 +197,7 @@ class MonitorWorker:
                 reading = self._journal.read(topic, part, position, _CHUNK)
             except JournalDamaged as damage:
                 log.error("%s/%d can't be read on yet: %s", topic, part, damage)
+                found.damaged = True
                 break
             for gap in reading.gaps:
                 log.warning("%s/%d: %d to %d can't be read (%s); they are not counted",

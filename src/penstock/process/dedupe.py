@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import struct
 import time
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ log = logging.getLogger("penstock.process")
 FORMAT_VERSION = 1
 _FORMAT = b"format version"
 _POSITION = b"events position"
+_WINDOW = b"window"
 _CACHE_BYTES = 8 * 1024 * 1024
 _WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 _pack = struct.Struct("<q").pack
@@ -56,7 +58,8 @@ class DedupeIndex:
 
     Writes are not flushed to disk one by one: after a crash the index is behind, ``position``
     says how far it reaches, and the caller adds the rest from the blocks themselves. A folder
-    that RocksDB finds corrupt is set aside; the index then begins empty, at position 0.
+    that RocksDB finds corrupt is set aside, one made for another window is removed; the index then
+    begins empty, at position 0.
     """
 
     def __init__(self, folder: Path, window: timedelta) -> None:
@@ -66,9 +69,21 @@ class DedupeIndex:
         self._options = _options()
         self._db = _opened(folder, self._options)
         self._check_format(folder)
+        self._check_window(folder)
         names = _families(folder, self._options)
         self._buckets = {int(name): self._db.get_column_family(name) for name in names}
         self._handles = {int(name): self._db.get_column_family_handle(name) for name in names}
+
+    def _check_window(self, folder: Path) -> None:
+        """Buckets of another window hold other times: begin anew, at position 0."""
+        stored = self._db.get(_WINDOW)
+        if stored is not None and _unpack(stored)[0] != self.window_us:
+            log.warning("dedupe_window has changed; the index is made anew from events")
+            self._db.close()
+            shutil.rmtree(folder)
+            self._db = _opened(folder, self._options)
+            self._check_format(folder)
+        self._db.put(_WINDOW, _pack(self.window_us))
 
     def _check_format(self, folder: Path) -> None:
         """An index without a format is of the first one."""
