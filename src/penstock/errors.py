@@ -4,6 +4,7 @@
 
     PenstockError
     ├── ConfigurationError      a setting or workspace file is wrong
+    │   └── AlreadyExists       there is one of that name already
     ├── NotFound                what was named does not exist
     ├── AlreadyRunning          another engine holds the data folder
     ├── EngineUnreachable       an engine holds the data folder but does not answer
@@ -24,6 +25,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyExists",
     "AlreadyRunning",
     "BackupError",
     "ConfigurationError",
@@ -50,6 +52,10 @@ class PenstockError(Exception):
 
 class ConfigurationError(PenstockError):
     """A setting or a workspace file is wrong; the message says what to change."""
+
+
+class AlreadyExists(ConfigurationError):
+    """There is one of that name already; the message names it."""
 
 
 class NotFound(PenstockError):

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from penstock.api.access import client_address
 from penstock.api.app import create_app, permissions
 from penstock.api.services import Services
 from penstock.settings import Settings
@@ -191,3 +192,24 @@ def test_logins_are_limited_by_account_and_by_address(admin: Client, nobody: Cli
         assert attempt(f"guess{number}", "wrong", "198.51.100.1").code == "wrong_login"
     assert attempt("ada@example.com", "x", "198.51.100.1").code == "too_many_logins"
     assert attempt("ada@example.com", "x", "198.51.100.2").code == "wrong_login"
+
+
+@pytest.mark.parametrize(
+    ("console_host", "one_port", "trusted"),
+    [
+        ("192.0.2.2", True, True),
+        ("192.0.2.2", False, False),
+        ("localhost", True, False),
+    ],
+)
+def test_the_collector_is_believed_who_the_sender_is(
+    console_host: str, one_port: bool, trusted: bool
+) -> None:
+    """In one-port mode requests come from the address that the API listens on."""
+    settings = Settings(console_host=console_host, one_port=one_port)
+    connection: Any = SimpleNamespace(
+        app=SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(settings=settings))),
+        client=SimpleNamespace(host="192.0.2.2"),
+        scope={"headers": [(b"x-forwarded-for", b"198.51.100.7")]},
+    )
+    assert client_address(connection) == ("198.51.100.7" if trusted else "192.0.2.2")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -142,9 +144,9 @@ def test_the_tail(admin: Client) -> None:
     assert b"event:" not in quiet.content
 
 
-def test_too_many_tails(admin: Client) -> None:
+def test_too_many_tails_of_one_owner(admin: Client, with_scopes: Callable[..., Client]) -> None:
     host = admin.url.removeprefix("http://")
-    tails = [http.client.HTTPConnection(host, timeout=30) for _ in range(20)]
+    tails = [http.client.HTTPConnection(host, timeout=30) for _ in range(5)]
     try:
         for each in tails:
             headers = {"Authorization": f"Bearer {admin.token}"}
@@ -152,6 +154,7 @@ def test_too_many_tails(admin: Client) -> None:
             assert each.getresponse().read(1) == b":"
         answer = admin("GET", "/tail?seconds=0.01")
         assert (answer.status, answer.code) == (429, "too_many_tails")
+        assert with_scopes("events:read")("GET", "/tail?seconds=0.01").status == 200
     finally:
         for each in tails:
             each.close()
@@ -223,3 +226,50 @@ def test_it_stays_quick_while_others_wait(admin: Client) -> None:
     for each in slow:
         each.join()
     assert spent < 2.5, "twenty lists took as long as a query"
+
+
+def test_a_user_that_exists(admin: Client) -> None:
+    body = {"name": "twice", "role": "viewer", "password": "correct horse battery"}
+    assert admin("POST", "/users", body).status == 201
+    again = admin("POST", "/users", body)
+    assert (again.status, again.code) == (409, "exists")
+
+
+@pytest.mark.parametrize("raw", [b"[" * 2000, b'{"name":"\xff"}'])
+def test_a_login_that_is_no_json(nobody: Client, raw: bytes) -> None:
+    answer = nobody("POST", "/login", raw=raw)
+    assert (answer.status, answer.code) == (400, "invalid_request")
+
+
+def test_a_login_by_a_form_of_another_site(nobody: Client) -> None:
+    body = {"name": "ada", "password": "correct horse battery"}
+    answer = nobody("POST", "/login", body, headers={"Content-Type": "text/plain"})
+    assert (answer.status, answer.code) == (400, "invalid_request")
+
+
+def test_nobody_revokes_a_token_that_may_more(admin: Client) -> None:
+    made = admin("POST", "/tokens", {"name": "r", "scopes": ["tokens:write"]}).body
+    big = admin("POST", "/tokens", {"name": "big", "role": "administrator"}).body["token"]["id"]
+    revoker = admin.with_token(made["secret"])
+    assert revoker("DELETE", f"/tokens/{big}").code == "forbidden"
+    assert revoker("DELETE", f"/tokens/{made['token']['id']}").status == 204
+
+
+def test_rejected_events_hide_write_keys(admin: Client, penstock: RunningPenstock) -> None:
+    for sent in (b'{"writeKey":"shop-key","event":"Hidden"}', b'{"writeKey":"shop-key","a":"\xff'):
+        host = penstock.url.removeprefix("http://")
+        sender = http.client.HTTPConnection(host, timeout=10)
+        sender.request("POST", "/v1/track?writeKey=shop-key", sent)
+        sender.getresponse().read()
+        sender.close()
+    made = admin("POST", "/tokens", {"name": "v", "role": "viewer"}).body
+    viewer = admin.with_token(made["secret"])
+    kept = [_original(item) for item in admin("GET", "/rejected").body["items"]]
+    seen = [_original(item) for item in viewer("GET", "/rejected").body["items"]]
+    assert any(b"shop-key" in each for each in kept)
+    assert not any(b"shop-key" in each for each in seen)
+
+
+def _original(item: dict[str, Any]) -> bytes:
+    text = str(item["original"])
+    return base64.b64decode(text) if item["encoding"] == "base64" else text.encode()

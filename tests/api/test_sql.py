@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from penstock.cli.main import app
+from penstock.errors import QueryRefused
 from tests.api.calling import Answer, Client
 
+ARROW = "application/vnd.apache.arrow.stream"
 ENDLESS = "select count(*) from range(10000000000) a, range(1000000) b where a.range + b.range = 7"
 ROWS = "select range as n, 19.99::decimal(9,2) as money, 'nan'::double as odd from range(3)"
 
@@ -120,6 +124,27 @@ def test_a_query_is_cancelled_by_its_owner_or_a_manager(
         asker.join()
         assert (answers[0].status, answers[0].code) == (409, "sql_cancelled")
         assert end("DELETE", f"/sql/queries/{query_id}").code == "not_found"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+@pytest.mark.parametrize(
+    "statement", ["select true from range(2000001)", "select range(2000000)",
+                  "select repeat('x', 1000000) from range(70)"],
+)  # fmt: skip
+def test_text_of_too_many_values_is_refused(admin: Client, statement: str, accept: str) -> None:
+    answer = _sql(admin, statement, accept, limit=None)
+    assert (answer.status, answer.code) == (400, "sql_too_large")
+    assert "add a limit" in answer.body["error"]["message"]
+    assert _sql(admin, statement, ARROW, limit=None).status == 200
+
+
+def test_a_long_statement_is_refused(admin: Client, folder: Path) -> None:
+    long = f"select 1 where 1 in ({'1,' * 40_000}1)"
+    assert _sql(admin, long).code == "invalid_request"
+    file = folder.parent / "long.sql"
+    file.write_text(long)
+    told = CliRunner().invoke(app, ["sql", "-f", str(file), "--data", str(folder)])
+    assert isinstance(told.exception, QueryRefused) and "65,536" in str(told.exception)
 
 
 def _ids(client: Client) -> set[str]:

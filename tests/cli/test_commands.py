@@ -126,3 +126,11 @@ def test_a_closed_pipe_leaves_no_traceback(data: Path) -> None:
     )
     assert done.stdout.strip() == "range"
     assert "Traceback" not in done.stderr
+
+
+def test_a_new_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    """It will hold everything people did, and their names."""
+    from penstock.workspace.store import Workspace
+
+    Workspace(tmp_path / "data" / "state.sqlite").close()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700

@@ -356,6 +356,20 @@ def test_a_body_that_does_not_come(collector: Collector) -> None:
     assert heard.startswith(b"HTTP/1.1 408")
 
 
+def test_one_sender_can_not_take_all_there_is(collector: Collector) -> None:
+    """Requests that are never finished hold up their sender, and nobody else."""
+    head = b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
+    with contextlib.ExitStack() as opened:
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", collector.port), timeout=10)
+            opened.enter_context(client).sendall(head)
+        deadline = time.monotonic() + 10
+        while collector.ask("GET", "/api/empty")[0].status != 503:
+            assert time.monotonic() < deadline
+        other = {"X-Forwarded-For": "198.51.100.9"}
+        assert collector.ask("GET", "/api/empty", headers=other)[0].status == 204
+
+
 def test_a_body_that_is_too_large(collector: Collector) -> None:
     with socket.create_connection(("127.0.0.1", collector.port), timeout=10) as client:
         client.sendall(b"POST /api/v1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

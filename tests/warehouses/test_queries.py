@@ -351,6 +351,46 @@ def test_queries_are_listed_cancelled_and_limited(warehouse: DuckDbWarehouse, fo
         server.close()
 
 
+def test_a_long_statement_is_not_looked_at(warehouse: DuckDbWarehouse) -> None:
+    long = f"select 1 where 1 in ({'1,' * 40_000}1)"
+    with pytest.raises(QueryRefused, match="80,023 characters") as refused:
+        warehouse.query(long)
+    assert refused.value.code == "sql_too_large"
+    assert warehouse.readers.run(long, None, QueryOptions(internal=True)).num_rows == 1
+    grows = f"select {', '.join(['ifnull(a, 1)'] * 4_300)} from web.t"
+    with pytest.raises(QueryRefused, match="characters") as grown:
+        warehouse.query(grows, "mysql")
+    assert grown.value.code == "sql_too_large"
+
+
+def test_one_statement_is_checked_at_a_time_and_takes_room(
+    warehouse: DuckDbWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(sql: str, dialect: str | None) -> str:
+        if sql == "select 1":
+            entered.set()
+            assert go.wait(20)
+        return sql
+
+    monkeypatch.setattr("penstock.warehouses.queries.checked", slow)
+    run = warehouse.readers.run
+    first = threading.Thread(target=run, args=("select 1", None))
+    first.start()
+    try:
+        assert entered.wait(20)
+        assert [each.sql for each in warehouse.readers.running()] == ["select 1"]
+        with pytest.raises(QueryRefused, match="being checked") as busy:
+            run("select 2", None, QueryOptions(timeout_s=0.1))
+        assert busy.value.code == "sql_busy"
+        assert run("select 3", None, QueryOptions(internal=True)).num_rows == 1
+    finally:
+        go.set()
+        first.join()
+    assert run("select 2", None).num_rows == 1
+
+
 def _await(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not done():

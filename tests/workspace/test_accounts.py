@@ -230,3 +230,29 @@ def test_a_change_that_fails_leaves_no_trace(workspace: Workspace) -> None:
 def test_every_role_is_made_of_known_scopes() -> None:
     assert set().union(*ROLES.values()) <= set(SCOPES)
     assert ROLES["viewer"] < ROLES["editor"] < ROLES["administrator"]
+
+
+def test_a_login_that_a_new_password_overtakes(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.add_user("ada", "editor", PASSWORD, BY)
+
+    def overtaken(stored: str | None, password: str) -> bool:
+        accounts.set_password("ada", f"{PASSWORD} 2", BY)
+        return password_matches(stored, password)
+
+    monkeypatch.setattr("penstock.workspace.accounts.password_matches", overtaken)
+    assert accounts.log_in("ada", PASSWORD, "") is None
+
+
+def test_tokens_never_have_more_than_their_maker(accounts: Accounts) -> None:
+    accounts.add_user("root", "administrator", PASSWORD, BY)
+    accounts.add_user("ada", "editor", PASSWORD, BY)
+    ada = Actor("user", "ada")
+    _, more = accounts.create_token("more", ["sources:write"], ada)
+    _, same = accounts.create_token("same", ["sql:read"], ada)
+    _, other = accounts.create_token("other", ["sources:write"], BY)
+    accounts.set_role("ada", "viewer", BY)
+    assert accounts.identify(more) is None and accounts.identify(same)
+    accounts.remove_user("ada", BY)
+    assert accounts.identify(same) is None and accounts.identify(other)

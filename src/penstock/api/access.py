@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import ipaddress
 import secrets
 from typing import Any
 
@@ -13,6 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from penstock.api.errors import ApiError
 from penstock.api.services import Services
 from penstock.ingest.proxies import Proxies
+from penstock.settings import Settings
 from penstock.workspace.accounts import Identity
 from penstock.workspace.audit import Actor
 from penstock.workspace.roles import SCOPES
@@ -26,6 +29,7 @@ __all__ = [
     "caller_of",
     "client_address",
     "is_secure",
+    "still_may",
 ]
 
 COOKIE = "penstock_session"
@@ -47,6 +51,12 @@ class Caller(msgspec.Struct, frozen=True):
     def actor(self) -> Actor:
         """As the audit log names them."""
         return Actor(self.identity.kind, self.identity.name, self.address)
+
+    @property
+    def owner(self) -> str:
+        """Whose queries and tails they are: the user's in any session, or the token's."""
+        identity = self.identity
+        return f"{identity.kind}:{identity.name if identity.kind == 'user' else identity.id}"
 
     def may(self, scope: str) -> bool:
         """Whether they have a scope."""
@@ -85,6 +95,13 @@ def caller_of(connection: Connection) -> Caller:
     return caller
 
 
+async def still_may(connection: Connection, scope: str) -> bool:
+    """Whether who asked has the scope now, too: tokens are revoked and sessions end."""
+    secret, _ = _secret(connection)
+    identity = await asyncio.to_thread(_identify, connection.app.state.services, secret)
+    return identity is not None and scope in identity.scopes
+
+
 def _secret(connection: Connection) -> tuple[str, bool]:
     """The token or session, and whether the browser sent it by itself."""
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
@@ -118,5 +135,18 @@ def is_secure(connection: Connection) -> bool:
 
 
 def _proxies(connection: Connection) -> Proxies:
-    services: Services = connection.app.state.services
-    return Proxies(f"{services.settings.trusted_proxies},{_LOOPBACK}")
+    settings = connection.app.state.services.settings
+    return _trusted(f"{settings.trusted_proxies},{_LOOPBACK},{_collector(settings)}")
+
+
+@functools.lru_cache(8)
+def _trusted(listed: str) -> Proxies:
+    return Proxies(listed)
+
+
+def _collector(settings: Settings) -> str:
+    """From where the collector hands requests on in one-port mode, if that is an address."""
+    try:
+        return str(ipaddress.ip_address(settings.console_host)) if settings.one_port else ""
+    except ValueError:
+        return ""

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import SerializationException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -95,7 +96,7 @@ def _keep_private(answer: Response[Any]) -> Response[Any]:
     return answer
 
 
-def _check_parameters(request: Request[Any, Any, Any]) -> None:
+async def _check_parameters(request: Request[Any, Any, Any]) -> None:
     """A parameter that is misspelt must not be ignored in silence."""
     if "path" in request.path_params:  # below the document, where the framework answers HTML
         raise ApiError("not_found", "no such path; /api/schema lists them")
@@ -104,3 +105,8 @@ def _check_parameters(request: Request[Any, Any, Any]) -> None:
     for name in request.query_params:
         if name not in known - {"request", "services", "logins", "data"}:
             raise ApiError("invalid_request", f"query {name}: there is no such parameter")
+    if "data" in known:
+        try:
+            await request.json()
+        except (SerializationException, RecursionError, UnicodeError) as error:
+            raise ApiError("invalid_request", f"the body is not JSON: {error}") from error

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from sqlalchemy.exc import OperationalError
 
 from penstock.errors import (
+    AlreadyExists,
     ConfigurationError,
     EngineUnreachable,
     JournalError,
@@ -31,7 +32,7 @@ ERROR_CODES: dict[str, tuple[int, str]] = {
     "refused": (400, "the change breaks a rule, which the message names"),
     "sql_refused": (400, "the SQL is not one statement that only reads, or it failed"),
     "sql_timeout": (400, "the query ran longer than its limit"),
-    "sql_too_large": (400, "the result is larger than the warehouse answers"),
+    "sql_too_large": (400, "the statement, or its result, is larger than may be"),
     "unauthenticated": (401, "no token or session, or one that has expired or was revoked"),
     "wrong_login": (401, "no user has this name and password"),
     "forbidden": (403, "the token or user lacks the scope that the message names"),
@@ -144,6 +145,8 @@ def _of_penstock(request: Request[Any, Any, Any], error: Exception) -> ApiError:
         return ApiError(error.code, str(error), headers=headers)
     if isinstance(error, NotFound):
         return ApiError("not_found", str(error))
+    if isinstance(error, AlreadyExists):
+        return ApiError("exists", str(error))
     if isinstance(error, ConfigurationError):
         return ApiError("refused", str(error))
     if isinstance(error, EngineUnreachable | WarehouseError | JournalError | MonitorError):

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import uvicorn
@@ -26,6 +27,8 @@ __all__ = ["run_api"]
 
 _KEEP_ALIVE_S = 75
 _GRACE_S = 3
+_MOST_THREADS = 64
+"""Made on demand: slow queries and open tails must not keep the rest waiting."""
 
 
 def run_api(
@@ -42,7 +45,9 @@ def run_api(
     gc.collect()
     gc.freeze()
     try:
-        asyncio.Runner(loop_factory=_loop_factory()).run(server.serve())
+        runner = asyncio.Runner(loop_factory=_loop_factory())
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(_MOST_THREADS, "api"))
+        runner.run(server.serve())
     except SystemExit as end:  # uvicorn logs why and exits; 0 is its SIGTERM raised again
         if not end.code:
             return

@@ -82,7 +82,8 @@ def restore(
     _check_empty(data)
     staging = data / "restoring"
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True, mode=0o700)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    staging.mkdir()
     try:
         _fetch(target, plan, staging, say)
         restored = _aligned(staging, plan, until_us)

@@ -80,7 +80,7 @@ class FolderTarget:
     def __init__(self, folder: Path, *, create: bool) -> None:
         self._folder = folder
         if create:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.rmtree(folder / _INCOMING, ignore_errors=True)  # of a backup that was killed
         elif not folder.is_dir():
             raise BackupError(f"there is no folder {folder}")

@@ -100,7 +100,7 @@ def _own_folder(settings: Settings) -> None:
         raise DemoError(
             f"{settings.data} is not a demo's; give an empty folder: penstock demo --data FOLDER"
         )
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark.write_text(_MARK_TEXT, encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ from penstock.cli.warehouse import run_query
 from penstock.errors import ConfigurationError, EngineUnreachable
 from penstock.settings import load_settings
 from penstock.warehouses.rows import as_csv, encode_values, python_values, told_apart
+from penstock.warehouses.running import check_length
 
 __all__ = ["Format", "sql"]
 
@@ -65,6 +66,7 @@ def sql(
     if form is Format.parquet and to_terminal:
         raise UsageError("parquet is binary: give -o FILE, or send the output to a file")
     text = query if query is not None else _read(file)
+    check_length(text)
     result = _asked(text, dialect, url, data)
     if form is Format.table:
         width = shutil.get_terminal_size().columns if to_terminal else None

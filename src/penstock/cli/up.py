@@ -96,7 +96,7 @@ class started:  # noqa: N801 - reads as a statement
 
     def __init__(self, settings: Settings, say: Callable[[str], None] = _say) -> None:
         certificate(settings)  # one that can't be used is told at once, too
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._engine = Engine(settings, say=say)
         try:
             _check_port(settings)

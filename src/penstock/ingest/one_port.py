@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore
@@ -22,6 +24,8 @@ Headers = list[tuple[bytes, bytes]]
 
 _PREFIX = "/api"
 _MOST_REQUESTS = 100
+_MOST_OF_ONE = 20
+"""Requests of one sender at once, so that nobody takes all there are."""
 _LARGEST_BODY = 16 * 1024 * 1024
 _CONNECT_S = 5.0
 _STREAM = b"text/event-stream"
@@ -63,6 +67,8 @@ class Management:
             max_connections=_MOST_REQUESTS, max_keepalive_connections=0
         )
         self._streams: set[_Exchange] = set()
+        self._open: Counter[str] = Counter()
+        """Requests under way, by sender."""
 
     @staticmethod
     def serves(path: str) -> bool:
@@ -77,12 +83,27 @@ class Management:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         exchange = _Exchange(scope, receive, send, self._streams, self._body_timeout)
+        sender = self._proxies.sender((scope.get("client") or ("", 0))[0], scope["headers"])
         try:
-            await exchange.run(self._pool, self._request(scope, exchange))
+            with self._counted(sender):
+                await exchange.run(self._pool, self._request(scope, exchange))
         except ClientGone:
             return
         except _Refused as refused:
             await exchange.refuse(refused)
+
+    @contextmanager
+    def _counted(self, sender: str) -> Iterator[None]:
+        """Count a request of a sender. Raises _Refused when there are too many."""
+        if self._open[sender] >= _MOST_OF_ONE:
+            raise _Refused(503, "unavailable", "too many requests at once; try again")
+        self._open[sender] += 1
+        try:
+            yield
+        finally:
+            self._open[sender] -= 1
+            if not self._open[sender]:
+                del self._open[sender]
 
     def _request(self, scope: Scope, exchange: _Exchange) -> httpcore.Request:
         target: bytes = scope["raw_path"]

@@ -22,7 +22,13 @@ import sqlglot
 from sqlglot.errors import SqlglotError
 
 from penstock.errors import QueryRefused
-from penstock.warehouses.running import QueryOptions, Running, RunningQuery, Ticket
+from penstock.warehouses.running import (
+    QueryOptions,
+    Running,
+    RunningQuery,
+    Ticket,
+    check_length,
+)
 
 __all__ = ["DIALECT", "MOST_RESULT_BYTES", "Readers", "checked", "dialects"]
 
@@ -34,6 +40,7 @@ MOST_RESULT_BYTES = 512 * 1024 * 1024
 _BATCH_ROWS = 65_536
 _INTERRUPT_EVERY_S = 0.2
 _CLOSE_PATIENCE_S = 5.0
+_CHECK_PATIENCE_S = 5.0
 
 _QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _TABLE_NODES = {
@@ -85,6 +92,7 @@ def checked(sql: str, dialect: str | None) -> str:
         return _TABLES
     if dialect and dialect != DIALECT:
         statement = _translated(statement, dialect)
+        check_length(statement)
     explained = _EXPLAIN.fullmatch(statement)
     if explained:
         if re.match(r"\s*analyze\b", explained[1], re.I):
@@ -217,14 +225,17 @@ class Readers:
         self._most_bytes = most_bytes
         self._closed = False
         self._running = Running(parallel)
+        self._checking = threading.Lock()
 
     def run(self, sql: str, dialect: str | None, options: QueryOptions = _NO_OPTIONS) -> pa.Table:
         """The result of one statement. Raises QueryRefused."""
-        statement = checked(sql, dialect)
+        if not options.internal:
+            check_length(sql)
         timeout = min(self._timeout, options.timeout_s or self._timeout)
         ticket = self._begin(sql, options, time.monotonic() + timeout)
         watch = threading.Thread(target=_interrupt, args=(ticket, self._running), daemon=True)
         try:
+            statement = self._checked(ticket, dialect)
             watch.start()
             return self._fetch(ticket, statement)
         except (duckdb.Error, pa.ArrowException) as error:
@@ -263,6 +274,20 @@ class Readers:
             except duckdb.Error as error:
                 raise QueryRefused(str(error)) from error
             return self._running.add(sql, options, cursor, deadline)
+
+    def _checked(self, ticket: Ticket, dialect: str | None) -> str:
+        """The statement, checked; users' one at a time, as a syntax tree is large."""
+        if ticket.options.internal:
+            return checked(ticket.sql, dialect)
+        left = max(ticket.deadline - time.monotonic(), 0)
+        if not self._checking.acquire(timeout=min(left, _CHECK_PATIENCE_S)):
+            raise QueryRefused(
+                "other statements are being checked; try again in a moment", "sql_busy"
+            )
+        try:
+            return checked(ticket.sql, dialect)
+        finally:
+            self._checking.release()
 
     def _fetch(self, ticket: Ticket, statement: str) -> pa.Table:
         cursor = cast(duckdb.DuckDBPyConnection, ticket.cursor)

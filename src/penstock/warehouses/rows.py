@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-__all__ = ["as_csv", "encode_values", "plain", "python_values", "told_apart"]
+__all__ = ["as_csv", "count_values", "encode_values", "plain", "python_values", "told_apart"]
 
 encode_values = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 """JSON with exact numbers; NaN and infinities are null."""
@@ -18,6 +18,22 @@ encode_values = msgspec.json.Encoder(decimal_format="number", enc_hook=str).enco
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _CYCLE_DAYS, _CYCLE_YEARS = 146_097, 400
 """The calendar repeats itself."""
+
+
+def count_values(table: pa.Table) -> int:
+    """How many Python values a table becomes, those within lists and structs too."""
+    return sum(_count(chunk) for column in table.columns for chunk in column.chunks)
+
+
+def _count(array: Any) -> int:
+    kind = array.type
+    if pa.types.is_struct(kind):
+        parts = [array.field(number) for number in range(kind.num_fields)]
+    elif pa.types.is_nested(kind) and not pa.types.is_union(kind):
+        parts = [array.values]
+    else:
+        parts = []
+    return len(array) + sum(map(_count, parts))
 
 
 def python_values(column: pa.ChunkedArray, between: str = " ") -> list[Any]:

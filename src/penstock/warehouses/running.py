@@ -11,7 +11,28 @@ import msgspec
 
 from penstock.errors import QueryRefused
 
-__all__ = ["Interruptible", "QueryOptions", "Running", "RunningQuery", "Ticket"]
+__all__ = [
+    "MOST_STATEMENT",
+    "Interruptible",
+    "QueryOptions",
+    "Running",
+    "RunningQuery",
+    "Ticket",
+    "check_length",
+]
+
+MOST_STATEMENT = 65_536
+"""Longest statement, in characters: its syntax tree takes some thousand times the memory."""
+
+
+def check_length(statement: str) -> None:
+    """Raise QueryRefused when a statement is too long to be looked at."""
+    if len(statement) > MOST_STATEMENT:
+        raise QueryRefused(
+            f"the statement has {len(statement):,} characters, more than {MOST_STATEMENT:,}; "
+            "shorten it, such as a long list of values",
+            "sql_too_large",
+        )
 
 
 class Interruptible(Protocol):

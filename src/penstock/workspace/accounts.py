@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from penstock.errors import ConfigurationError, NotFound
+from penstock.errors import AlreadyExists, ConfigurationError, NotFound
 from penstock.workspace.audit import Actor, write
 from penstock.workspace.credentials import (
     SESSION_PREFIX,
@@ -130,6 +130,15 @@ class Accounts:
             rows = connection.execute(select(tokens).order_by(tokens.c.created_us, tokens.c.id))
             return [_token(dict(row)) for row in rows.mappings()]
 
+    def token(self, token_id: str) -> Token:
+        """One token. Raises NotFound."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(tokens).where(tokens.c.id == token_id)).mappings()
+            found = row.first()
+        if found is None:
+            raise NotFound(f"no token {token_id}")
+        return _token(dict(found))
+
     def create_token(
         self, name: str, scopes: Iterable[str], by: Actor, *, age: timedelta | None = None
     ) -> tuple[Token, str]:
@@ -204,7 +213,7 @@ class Accounts:
             return _found_user(connection, name)
 
     def add_user(self, name: str, role: str, password: str, by: Actor) -> User:
-        """A new user. Raises ConfigurationError when the name is taken or the password short."""
+        """A new user. Raises AlreadyExists, or ConfigurationError for a short password."""
         if not _USER_NAME.fullmatch(name):
             raise ConfigurationError(
                 "a user's name has up to 100 letters, digits and . _ @ + -, such as ada@example.com"
@@ -214,7 +223,7 @@ class Accounts:
         user = User(new_id(), name, role, self._now_us(), None)
         with writing(self._engine) as connection:
             if _row(connection, name) is not None:
-                raise ConfigurationError(f"there is a user {name} already")
+                raise AlreadyExists(f"there is a user {name} already")
             values = {**msgspec.structs.asdict(user), "password": kept}
             connection.execute(insert(users).values(**values))
             write(connection, by, "create", f"user:{name}", after={"role": role})
@@ -236,6 +245,7 @@ class Accounts:
                 before={"role": user.role},
                 after={"role": role},
             )
+            self._revoke_beyond(connection, name, ROLES[role], by)
             return msgspec.structs.replace(user, role=role)
 
     def set_password(self, name: str, password: str, by: Actor) -> User:
@@ -256,6 +266,18 @@ class Accounts:
             connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
             connection.execute(delete(users).where(users.c.id == user.id))
             write(connection, by, "delete", f"user:{name}", before={"role": user.role})
+            self._revoke_beyond(connection, name, frozenset(), by)
+
+    def _revoke_beyond(
+        self, connection: Connection, maker: str, scopes: frozenset[str], by: Actor
+    ) -> None:
+        """End the tokens of this maker that have more than these scopes."""
+        made = select(tokens).where(tokens.c.created_by == maker, tokens.c.revoked_us.is_(None))
+        for row in connection.execute(made).all():
+            if set(row.scopes) - scopes:
+                ended = update(tokens).where(tokens.c.id == row.id)
+                connection.execute(ended.values(revoked_us=self._now_us()))
+                write(connection, by, "revoke", f"token:{row.id}", before={"name": row.name})
 
     # Sessions -------------------------------------------------------------------------------
 
@@ -268,7 +290,10 @@ class Accounts:
         secret, now = new_secret(SESSION_PREFIX), self._now_us()
         expires = now + int(SESSION_AGE.total_seconds() * 1_000_000)
         with writing(self._engine) as connection:
-            user = _user(_row(connection, name) or row)
+            current = _row(connection, name)
+            if current is None or any(current[key] != row[key] for key in ("id", "password")):
+                return None
+            user = _user(current)
             session = Session(new_id(), user, expires)
             connection.execute(delete(sessions).where(sessions.c.expires_us <= now))
             connection.execute(

@@ -37,7 +37,7 @@ def open_state(file: Path) -> Engine:
 
     Raises ConfigurationError when a newer Penstock has written it, which leaves it as it is.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _keep_private(file)
     engine = create_engine(URL.create("sqlite", database=str(file)))
     event.listen(engine, "connect", _configure)

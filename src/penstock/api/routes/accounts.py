@@ -169,7 +169,10 @@ def create_token(request: Call, services: Given, data: JSONBody[NewToken]) -> Cr
 @route("DELETE", "/tokens/{token_id:str}", "tokens:write", tag="tokens", status=204, errors=[404])
 def revoke_token(request: Call, services: Given, token_id: PathToken) -> None:
     """Revoke a token: it is refused from now on. It stays in the list."""
-    services.workspace.accounts.revoke_token(token_id, caller_of(request).actor)
+    caller, accounts = caller_of(request), services.workspace.accounts
+    if frozenset(accounts.token(token_id).scopes) - caller.identity.scopes:
+        raise ApiError("forbidden", "this token may do more than you may")
+    accounts.revoke_token(token_id, caller.actor)
 
 
 @route("GET", "/users", "users:read", tag="users")
@@ -178,7 +181,7 @@ def list_users(services: Given) -> UserList:
     return UserList([user_body(user) for user in services.workspace.accounts.users()])
 
 
-@route("POST", "/users", "users:write", tag="users", status=201)
+@route("POST", "/users", "users:write", tag="users", status=201, errors=[409])
 def create_user(request: Call, services: Given, data: JSONBody[NewUser]) -> UserBody:
     """Create a user, within one's own scopes."""
     caller = caller_of(request)

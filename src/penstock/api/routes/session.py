@@ -59,6 +59,8 @@ def log_in(
     data: JSONBody[Login],
 ) -> Response[LoggedIn]:
     """Begin a session of twelve hours."""
+    if request.content_type[0] != "application/json":  # what a form of another site can send
+        raise ApiError("invalid_request", "send the header Content-Type: application/json")
     address = client_address(request)
     wait = logins.begin(data.name, address)
     if wait:

@@ -17,7 +17,7 @@ from penstock.api.errors import ApiError
 from penstock.api.routing import route
 from penstock.api.services import Given
 from penstock.errors import NotFound
-from penstock.warehouses.running import QueryOptions, RunningQuery
+from penstock.warehouses.running import MOST_STATEMENT, QueryOptions, RunningQuery
 from penstock.warehouses.service import query_engine
 from penstock.warehouses.wire import cancel_query, running_queries
 from penstock.workspace.credentials import new_id
@@ -34,16 +34,20 @@ _FORMATS = (_JSON, _CSV, ARROW)
 _TAG = "sql"
 _SLACK_S = 10.0
 """How much longer than its limit a query may take to answer."""
+_MOST_VALUES = 2_000_000
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of a result that is turned into text, which takes many times the memory."""
 
 
 class Query(msgspec.Struct, forbid_unknown_fields=True):
     """A statement to run."""
 
-    statement: Annotated[str, Meta(min_length=1, max_length=1_000_000)]
+    statement: Annotated[str, Meta(min_length=1, max_length=MOST_STATEMENT)]
     dialect: Annotated[str, Meta(min_length=1, max_length=30)] | None = None
     """Such as redshift; the warehouse's own, duckdb, without it."""
     limit: Annotated[int, Meta(ge=1, le=2**62)] | None = 10_000
-    """Rows after which the result is cut; null: as many as the warehouse answers (512 MB)."""
+    """Rows after which the result is cut; null: 512 MB as Arrow, else
+    64 MB and 2,000,000 values."""
     timeout_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     """Shortens the setting sql_timeout."""
     id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")] | None = None
@@ -103,7 +107,7 @@ def run_sql(request: Call, services: Given, data: JSONBody[Query]) -> Response[R
     query_id = data.id or new_id()
     limit = services.settings.sql_timeout.total_seconds()
     timeout = min(limit, data.timeout_s or limit)
-    options = QueryOptions(query_id, _owner(caller_of(request)), data.limit, timeout)
+    options = QueryOptions(query_id, caller_of(request).owner, data.limit, timeout)
     began = time.monotonic()
     table = query_engine(
         services.settings.socket_file, data.statement, data.dialect, timeout + _SLACK_S, options
@@ -119,13 +123,19 @@ def run_sql(request: Call, services: Given, data: JSONBody[Query]) -> Response[R
 def _encoded(form: str, table: pa.Table, query_id: str, truncated: bool, seconds: float) -> bytes:
     import pyarrow as pa
 
-    from penstock.warehouses.rows import as_csv, encode_values, python_values
+    from penstock.warehouses.rows import as_csv, count_values, encode_values, python_values
 
     if form == ARROW:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         return bytes(sink.getvalue())
+    if table.nbytes > _MOST_BYTES or count_values(table) > _MOST_VALUES:
+        raise ApiError(
+            "sql_too_large",
+            f"{table.num_rows:,} rows of {table.num_columns} columns are too many for JSON and "
+            f"CSV; add a limit, or send Accept: {ARROW}",
+        )
     if form == _CSV:
         return as_csv(table)
     columns = [python_values(column, "T") for column in table.columns]
@@ -149,12 +159,6 @@ def _format(accept: str) -> str:
             if negative < 0 and name in ("*/*", form, f"{form.partition('/')[0]}/*"):
                 return form
     raise ApiError("not_acceptable", f"Accept one of {', '.join(_FORMATS)}")
-
-
-def _owner(caller: Caller) -> str:
-    """Who may list and cancel a query: the user in any session, or the token."""
-    identity = caller.identity
-    return f"{identity.kind}:{identity.name if identity.kind == 'user' else identity.id}"
 
 
 @route("GET", "/sql/queries", "sql:read", tag=_TAG)
@@ -185,7 +189,7 @@ def _visible(services: Given, caller: Caller) -> list[RunningQuery]:
     queries = running_queries(services.settings.socket_file)
     if caller.may("sql:manage"):
         return queries
-    return [query for query in queries if query.owner == _owner(caller)]
+    return [query for query in queries if query.owner == caller.owner]
 
 
 HANDLERS = [run_sql, list_queries, cancel]
