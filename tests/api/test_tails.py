@@ -1,4 +1,4 @@
-"""Live tails end with the right to them, and threads that wait leave others some."""
+"""Live tails end with the right to them, and nobody takes them all."""
 
 from __future__ import annotations
 

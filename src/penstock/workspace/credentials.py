@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _SHORTEST_PASSWORD = 12
 _LONGEST_PASSWORD = 1024
 _MEMORY_KIB = 19 * 1024
 _PASSES = 2
+_hashing = threading.BoundedSemaphore(4)
+"""Each hash takes 19 MB while it is made; who comes later waits."""
 
 
 def new_id() -> str:
@@ -56,7 +59,8 @@ def hashed_password(password: str) -> str:
         raise ConfigurationError(
             f"a password has {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD:,} characters"
         )
-    return _hasher().hash(password.encode("utf-8", "surrogatepass"))
+    with _hashing:
+        return _hasher().hash(password.encode("utf-8", "surrogatepass"))
 
 
 def password_matches(stored: str | None, password: str) -> bool:
@@ -64,9 +68,11 @@ def password_matches(stored: str | None, password: str) -> bool:
     from argon2.exceptions import Argon2Error, InvalidHashError
 
     try:
-        matches = _hasher().verify(
-            stored or _nobodys(), password[:_LONGEST_PASSWORD].encode("utf-8", "surrogatepass")
-        )
+        nobodys = _nobodys()
+        with _hashing:
+            matches = _hasher().verify(
+                stored or nobodys, password[:_LONGEST_PASSWORD].encode("utf-8", "surrogatepass")
+            )
     except (Argon2Error, InvalidHashError):
         return False
     return matches and stored is not None
