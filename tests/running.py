@@ -190,6 +190,20 @@ class RunningPenstock:
                 raise NeverTrueError(f"{query}\nnot as expected after {timeout}; last: {last}")
             time.sleep(POLL_EVERY.total_seconds())
 
+    def wait_for_log(self, text: str, timeout: timedelta = START_LIMIT) -> None:
+        """Wait until `penstock up` has printed a text."""
+        deadline = time.monotonic() + timeout.total_seconds()
+        while text not in self.log.read_text(encoding="utf-8", errors="replace"):
+            if time.monotonic() > deadline:
+                raise NeverTrueError(f"not printed after {timeout}: {text}\n{self.log_tail()}")
+            time.sleep(POLL_EVERY.total_seconds())
+
+    def greeting(self) -> str:
+        """What `penstock up` prints when all is up, and what it printed after that."""
+        self.wait_for_log("Ctrl-C stops.")
+        printed = self.log.read_text(encoding="utf-8")
+        return printed[printed.index("Penstock is up") :]
+
     def log_tail(self) -> str:
         """Give the end of what `penstock up` printed."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

@@ -48,7 +48,7 @@ def _send(running: RunningPenstock, path: str, body: bytes) -> None:
 @pytest.fixture(scope="session")
 def first_token(penstock: RunningPenstock) -> str:
     """The token that the greeting of the first start shows."""
-    found = re.search(r"shown this once:\n\n  (pst_\S{43})\n", penstock.log.read_text())
+    found = re.search(r"shown this once:\n\n  (pst_\S{43})\n", penstock.greeting())
     assert found, penstock.log_tail()
     return found[1]
 

@@ -144,7 +144,7 @@ def test_the_token_of_commands_is_for_the_owner_of_the_folder(
 def test_the_token_of_the_first_start_is_shown_within_80_columns(
     penstock: RunningPenstock, first_token: str
 ) -> None:
-    greeting = penstock.log.read_text().partition("Ctrl-C stops")[0]
+    greeting = penstock.greeting().partition("Ctrl-C stops")[0]
     assert greeting.count(first_token) == 1
     ours = [line for line in greeting.splitlines() if str(penstock.data) not in line]
     assert max(map(len, ours)) <= 80

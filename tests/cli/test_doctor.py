@@ -64,7 +64,7 @@ def test_a_warehouse_that_cant_be_opened_is_told_by_all(tmp_path: Path) -> None:
     (penstock.data / "warehouse.duckdb").write_bytes(b"no database at all" * 1000)
     try:
         penstock.start()
-        greeting = _await_greeting(penstock)
+        greeting = penstock.greeting()
         assert "BUT the role warehouse does not work:" in greeting
         assert greeting.startswith("Penstock is up")
         with urllib.request.urlopen(f"{penstock.url}/ready", timeout=5) as answer:
@@ -82,13 +82,3 @@ def test_a_warehouse_that_cant_be_opened_is_told_by_all(tmp_path: Path) -> None:
         penstock.stop()
     finally:
         penstock.close()
-
-
-def _await_greeting(penstock: RunningPenstock) -> str:
-    deadline = time.monotonic() + 20
-    while True:
-        text = penstock.log.read_text(encoding="utf-8")
-        if "Ctrl-C stops." in text:
-            return text[text.index("Penstock is up") :]
-        assert time.monotonic() < deadline, text
-        time.sleep(0.1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ def test_up_greets_with_lines_that_work_as_pasted(tmp_path: Path) -> None:
     penstock = RunningPenstock(tmp_path)
     try:
         penstock.start()
-        greeting = _greeting(penstock)
+        greeting = penstock.greeting()
         curl, query, *_ = re.findall(r"^  (\S.*?[^\\])$", greeting.replace("\\\n   ", ""), re.M)
         words = shlex.split(curl)
         key = words[words.index("-u") + 1].removesuffix(":")
@@ -126,17 +125,6 @@ def test_an_engine_without_a_warehouse_yet_has_loaded_nothing(run: Run, tmp_path
     finally:
         lock.release()
     assert (found["loaded"], found["warehouse_lag"], found["running"]) == (0, 1, True)
-
-
-def _greeting(penstock: RunningPenstock) -> str:
-    """What `up` prints once it is ready; every line of ours fits a terminal."""
-    deadline = time.monotonic() + 10
-    while True:
-        text = penstock.log.read_text(encoding="utf-8")
-        if "Ctrl-C stops." in text:
-            return text[text.index("Penstock is up") :]
-        assert time.monotonic() < deadline, text
-        time.sleep(0.05)
 
 
 def test_the_local_address_can_be_used() -> None:

@@ -93,7 +93,7 @@ def test_old_data_goes_on(old: Old) -> None:
     status = json.loads(penstock.command("status", "--json"))
     assert status["rejected"] == old.promises["refused"]
     assert status["damage"] == []
-    assert "upgraded from format 1" in penstock.log.read_text()
+    penstock.wait_for_log("upgraded from format 1")
     assert penstock.stop() == 0
 
     penstock.start()
