@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import typer
@@ -23,7 +24,7 @@ from penstock.errors import (
 )
 from penstock.settings import Settings
 
-__all__ = ["EngineApi", "UrlOption", "local_api", "remote_api"]
+__all__ = ["EngineApi", "UrlOption", "local_api", "remote_api", "with_query"]
 
 UrlOption = Annotated[
     str | None,
@@ -36,6 +37,8 @@ UrlOption = Annotated[
 _BASE = "/api/v1"
 _JSON = "application/json"
 _LIMIT_S = 30.0
+_QUIET_S = 60.0
+"""A stream of events says something more often."""
 
 
 class EngineApi:
@@ -89,6 +92,31 @@ class EngineApi:
             raise _error(self._url, answer.status, received)
         return received
 
+    def events(self, path: str) -> Iterator[tuple[str, bytes]]:
+        """Name and data of each server-sent event, as they come, until the other side ends.
+
+        A comment, by which the other side shows that it is there, has neither.
+        Raises EngineUnreachable, or the error that the answer is.
+        """
+        headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {self._token}"}
+        with closing(self._connection(_QUIET_S)) as connection:
+            try:
+                connection.request("GET", f"{self._prefix}{_BASE}{path}", headers=headers)
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    raise _error(self._url, answer.status, answer.read())
+                name = ""
+                for line in answer:
+                    field, _, value = line.rstrip(b"\r\n").partition(b": ")
+                    if field == b"event":
+                        name = value.decode()
+                    elif field == b"data":
+                        yield name, value
+                    elif line.startswith(b":"):
+                        yield "", b""
+            except (OSError, http.client.HTTPException) as error:
+                raise EngineUnreachable(f"{self._url} does not answer: {error}") from error
+
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._secure:
             context = ssl.create_default_context()
@@ -96,6 +124,12 @@ class EngineApi:
                 self._host, self._port, timeout=timeout, context=context
             )
         return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+
+
+def with_query(path: str, **values: object) -> str:
+    """A path with a query of those values that are not None."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 def remote_api(

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 import typer
 
+from penstock.cli.engine_api import EngineApi, UrlOption, remote_api, with_query
 from penstock.cli.options import DataOption, JsonOption, UsageError, command_line, printable
 from penstock.errors import PenstockError
 from penstock.journal.contract import Journal
 from penstock.journal.sqlite import SqliteJournal
-from penstock.monitor.rejected import Refused, list_rejected, original_of
+from penstock.monitor.rejected import Refused, RejectedPage, list_rejected, original_of
 from penstock.settings import load_settings
 
 __all__ = ["rejected"]
 
 _FIRST = 120
+_MOST_OF_A_PAGE = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,6 +40,7 @@ def rejected(
     out: Annotated[
         Path | None, typer.Option(metavar="<file>", help="With --raw: write them to a file.")
     ] = None,
+    url: UrlOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,18 +53,13 @@ def rejected(
     """
     if out is not None and raw is None:
         raise UsageError("--out needs --raw <id>")
-    settings = load_settings({"data": data})
-    if not settings.journal_folder.is_dir():
-        start = command_line("up", settings)
-        raise PenstockError(f"no journal in {settings.data}: start `{start}` first")
-    journal = SqliteJournal(settings.journal_folder)
-    try:
+    with ExitStack() as opened:
+        remote = remote_api(url, data)
+        kept: _Kept = _Remote(remote) if remote else opened.enter_context(_in_folder(data))
         if raw is not None:
-            _write_original(journal, raw, out)
+            _write_original(kept, raw, out)
             return
-        page = list_rejected(journal, source=source, code=code, limit=limit)
-    finally:
-        journal.close()
+        page = kept.page(source, code, limit)
     if as_json:
         typer.echo(_encode(page.items))
         return
@@ -69,8 +71,70 @@ def rejected(
         typer.echo("there are older ones: --limit shows more", err=True)
 
 
-def _write_original(journal: Journal, entry: str, out: Path | None) -> None:
-    original = original_of(journal, entry)
+class _Kept(Protocol):
+    """Where refused entries are read from."""
+
+    def page(self, source: str | None, code: str | None, limit: int) -> RejectedPage: ...
+    def original(self, entry: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True)
+class _Local:
+    journal: Journal
+
+    def page(self, source: str | None, code: str | None, limit: int) -> RejectedPage:
+        return list_rejected(self.journal, source=source, code=code, limit=limit)
+
+    def original(self, entry: str) -> bytes | None:
+        return original_of(self.journal, entry)
+
+
+@dataclass(frozen=True)
+class _Remote:
+    api: EngineApi
+
+    def page(self, source: str | None, code: str | None, limit: int) -> RejectedPage:
+        found: list[Refused] = []
+        before = None
+        while len(found) < limit:
+            most = min(limit - len(found), _MOST_OF_A_PAGE)
+            path = with_query("/rejected", limit=most, before=before, source=source, code=code)
+            told = self.api.call("GET", path)
+            found += msgspec.convert(told["items"], list[Refused])
+            before = told["next"]
+            if before is None:
+                break
+        return RejectedPage(found, before)
+
+    def original(self, entry: str) -> bytes | None:
+        before = None
+        while True:
+            path = with_query("/rejected", limit=_MOST_OF_A_PAGE, before=before)
+            told = self.api.call("GET", path)
+            for item in msgspec.convert(told["items"], list[Refused]):
+                if item.id == entry:
+                    text = item.original
+                    return base64.b64decode(text) if item.encoding == "base64" else text.encode()
+            before = told["next"]
+            if before is None:
+                return None
+
+
+@contextmanager
+def _in_folder(data: Path | None) -> Iterator[_Local]:
+    settings = load_settings({"data": data})
+    if not settings.journal_folder.is_dir():
+        start = command_line("up", settings)
+        raise PenstockError(f"no journal in {settings.data}: start `{start}` first")
+    journal = SqliteJournal(settings.journal_folder)
+    try:
+        yield _Local(journal)
+    finally:
+        journal.close()
+
+
+def _write_original(kept: _Kept, entry: str, out: Path | None) -> None:
+    original = kept.original(entry)
     if original is None:
         raise PenstockError(f"no refused entry {entry!r}; `penstock rejected` lists their ids")
     if out is not None:

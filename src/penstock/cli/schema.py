@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from penstock.cli.engine_api import UrlOption, remote_api, with_query
 from penstock.cli.options import DataOption, JsonOption, command_line
 from penstock.cli.tables import as_table
 from penstock.errors import PenstockError
@@ -25,6 +27,7 @@ def schema(
     event: Annotated[
         str | None, typer.Argument(help="Only this event, with its properties.")
     ] = None,
+    url: UrlOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,15 +38,12 @@ def schema(
 
     Example: penstock schema web "Toast Buttered"
     """
-    settings = load_settings({"data": data})
-    if not is_kept(settings.monitor_file):
-        start = command_line("up", settings)
-        raise PenstockError(f"nothing was counted in {settings.data}: start `{start}` first")
-    store = MonitorStore(settings.monitor_file)
-    try:
-        found = catalogue(store, source, event)
-    finally:
-        store.close()
+    remote = remote_api(url, data)
+    if remote is not None:
+        listed = remote.call("GET", with_query("/schema", source=source, event=event))["items"]
+        found = msgspec.convert(listed, list[EventShape])
+    else:
+        found = _in_folder(data, source, event)
     if as_json:
         typer.echo(_encode([{**asdict(one), "sampled": one.sampled} for one in found]))
     elif event is not None:
@@ -53,6 +53,18 @@ def schema(
         _echo_events(found)
     if not found:
         typer.echo("no such event was seen", err=True)
+
+
+def _in_folder(data: Path | None, source: str | None, event: str | None) -> list[EventShape]:
+    settings = load_settings({"data": data})
+    if not is_kept(settings.monitor_file):
+        start = command_line("up", settings)
+        raise PenstockError(f"nothing was counted in {settings.data}: start `{start}` first")
+    store = MonitorStore(settings.monitor_file)
+    try:
+        return catalogue(store, source, event)
+    finally:
+        store.close()
 
 
 def _echo_events(found: list[EventShape]) -> None:

@@ -11,9 +11,11 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import typer
 
+from penstock.cli.engine_api import EngineApi, UrlOption, remote_api
 from penstock.cli.options import DataOption, JsonOption, command_line
 from penstock.cli.status_text import roles_of, status_text
 from penstock.cli.warehouse import run_query
@@ -34,13 +36,17 @@ __all__ = ["read_status", "status"]
 _PATIENCE = timedelta(seconds=10)
 
 
-def status(data: DataOption = None, as_json: JsonOption = False) -> None:
+def status(url: UrlOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show what was received, refused, dropped as duplicate and loaded, and what waits.
 
     Counts are events since the beginning; rates are measured over one second.
 
     Example: penstock status --json
     """
+    remote = remote_api(url, data)
+    if remote is not None:
+        _show_remote(remote, as_json=as_json)
+        return
     settings = load_settings({"data": data})
     if not settings.journal_folder.is_dir():
         start = command_line("up", settings)
@@ -54,11 +60,24 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
         disk = {"free_bytes": free, "room": room}
         typer.echo(json.dumps({**asdict(found), "roles": told, "disk": disk}))
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     doctor = command_line("doctor", settings)
-    typer.echo(status_text(found, roles, doctor=doctor, width=width), nl=False)
+    typer.echo(status_text(found, roles, doctor=doctor, width=_width()), nl=False)
     if room != "enough":
         typer.echo(f"\ndisk: {free // 1_000_000:,} MB free, too little; `{doctor}` says what to do")
+
+
+def _show_remote(api: EngineApi, *, as_json: bool) -> None:
+    """What another machine's API tells: no processes, and no disk."""
+    told = api.fetch("GET", "/status")
+    if as_json:
+        typer.echo(told)
+        return
+    found = msgspec.json.decode(told, type=Status)
+    typer.echo(status_text(found, [], doctor="penstock doctor", width=_width()), nl=False)
+
+
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _failures(settings: Settings) -> dict[str, str]:

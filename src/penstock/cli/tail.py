@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
@@ -14,6 +15,7 @@ import pyarrow as pa
 import typer
 from rich.cells import cell_len
 
+from penstock.cli.engine_api import EngineApi, UrlOption, remote_api, with_query
 from penstock.cli.options import DataOption, JsonOption, UsageError, command_line, printable
 from penstock.cli.warehouse import run_query
 from penstock.engine import is_running
@@ -51,6 +53,7 @@ def tail(
     duration: Annotated[
         str | None, typer.Option("--for", metavar="<duration>", help="End after it, such as 10s.")
     ] = None,
+    url: UrlOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,25 +65,49 @@ def tail(
 
     Example: penstock tail --source web --for 10s
     """
-    settings = load_settings({"data": data})
+    only = TailFilter(source=source, event=event, user=user)
+    printer = _Printer(_json_line if as_json else _line, limit)
+    seconds = None if duration is None else _seconds(duration)
+    remote = remote_api(url, data)
+    with suppress(KeyboardInterrupt):
+        if remote is not None:
+            _follow_remote(remote, only, back, seconds, printer)
+        else:
+            _follow_folder(load_settings({"data": data}), only, back, seconds, printer)
+
+
+def _follow_folder(
+    settings: Settings, only: TailFilter, back: int, seconds: float | None, printer: _Printer
+) -> None:
     if not settings.journal_folder.is_dir():
         start = command_line("up", settings)
         raise PenstockError(f"no journal in {settings.data}: start `{start}` first")
-    deadline = None if duration is None else time.monotonic() + _seconds(duration)
+    deadline = None if seconds is None else time.monotonic() + seconds
     journal = SqliteJournal(settings.journal_folder)
     try:
         following = Tail(
             journal,
             _asking(settings),
-            only=TailFilter(source=source, event=event, user=user),
+            only=only,
             back=back,
             is_routed=lambda integrations: is_routed(integrations, settings.warehouse_id),
         )
-        _follow(following, _Printer(_json_line if as_json else _line, limit), deadline)
-    except KeyboardInterrupt:
-        pass
+        _follow(following, printer, deadline)
     finally:
         journal.close()
+
+
+def _follow_remote(
+    api: EngineApi, only: TailFilter, back: int, seconds: float | None, printer: _Printer
+) -> None:
+    path = with_query("/tail", **msgspec.structs.asdict(only), back=back, seconds=seconds)
+    for name, data in api.events(path):
+        if name == "event":
+            printer.show(Polled([msgspec.json.decode(data, type=TailItem)]))
+        elif name == "skipped":
+            printer.show(Polled(skipped=int(msgspec.json.decode(data)["count"])))
+        if printer.is_done:
+            return
 
 
 class _Printer:
