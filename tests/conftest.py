@@ -1,10 +1,16 @@
-"""What holds for all tests: soak runs only when asked for, and no skip in silence under CI."""
+"""What holds for all tests: soak runs only when asked for, no skip in silence under CI, and no
+time limit for a generated example.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

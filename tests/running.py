@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, object]
 
-START_LIMIT = timedelta(seconds=60)
-STOP_LIMIT = timedelta(seconds=30)
-ROWS_LIMIT = timedelta(seconds=30)
-COMMAND_LIMIT = timedelta(seconds=60)
+START_LIMIT = timedelta(minutes=3)
+STOP_LIMIT = timedelta(minutes=2)
+ROWS_LIMIT = timedelta(minutes=3)
+COMMAND_LIMIT = timedelta(minutes=3)
 POLL_EVERY = timedelta(milliseconds=100)
 LOG_TAIL = 4000
 
@@ -198,6 +198,16 @@ class RunningPenstock:
                 raise NeverTrueError(f"not printed after {timeout}: {text}\n{self.log_tail()}")
             time.sleep(POLL_EVERY.total_seconds())
 
+    def wait_for_api(self, timeout: timedelta = START_LIMIT) -> str:
+        """Wait until the management API listens; give the token of commands on this machine."""
+        file = self.data / "run" / "cli.token"
+        deadline = time.monotonic() + timeout.total_seconds()
+        while not file.exists():
+            if time.monotonic() > deadline:
+                raise NeverTrueError(f"no API after {timeout}\n{self.log_tail()}")
+            time.sleep(POLL_EVERY.total_seconds())
+        return file.read_text(encoding="ascii").strip()
+
     def greeting(self) -> str:
         """What `penstock up` prints when all is up, and what it printed after that."""
         self.wait_for_log("Ctrl-C stops.")
@@ -282,7 +292,7 @@ def _clean_environment() -> dict[str, str]:
 def _answers_200(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=2) as response:
+        with opener.open(url, timeout=10) as response:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

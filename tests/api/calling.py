@@ -57,7 +57,7 @@ class Client:
             sent["Cookie"] = f"penstock_session={self.cookie}"
         content = raw if raw is not None else (None if body is None else json.dumps(body).encode())
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         try:
             target = path if path.startswith("/api") else f"/api/v1{path}"
             connection.request(method, target, content, {**sent, **(headers or {})})

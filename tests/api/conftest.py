@@ -23,7 +23,7 @@ sources:
 def penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPenstock]:
     """A Penstock whose first start gave a token; a few events are in it."""
     folder = tmp_path_factory.mktemp("api")
-    running = RunningPenstock(folder, settings={"PENSTOCK_SQL_TIMEOUT": "3s"})
+    running = RunningPenstock(folder, settings={"PENSTOCK_SQL_TIMEOUT": "60s"})
     running.apply(WORKSPACE)
     try:
         running.start()
@@ -41,24 +41,27 @@ def _send(running: RunningPenstock, path: str, body: bytes) -> None:
     request = urllib.request.Request(
         f"{running.url}{path}", body, {"Authorization": "Basic c2hvcC1rZXk6"}
     )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60):
         pass
 
 
 @pytest.fixture(scope="session")
 def first_token(penstock: RunningPenstock) -> str:
     """The token that the greeting of the first start shows."""
-    found = re.search(r"shown this once:\n\n  (pst_\S{43})\n", penstock.greeting())
-    assert found, penstock.log_tail()
+    return shown_token(penstock)
+
+
+def shown_token(running: RunningPenstock) -> str:
+    """The token in a greeting."""
+    found = re.search(r"shown this once:\n\n  (pst_\S{43})\n", running.greeting())
+    assert found, running.log_tail()
     return found[1]
 
 
 @pytest.fixture(scope="session")
 def admin(penstock: RunningPenstock, first_token: str) -> Client:
     """An administrator."""
-    client = Client(penstock.console_url, first_token)
-    _await(lambda: client("GET", "/me").status == 200)
-    return client
+    return answering(Client(penstock.console_url, first_token))
 
 
 @pytest.fixture(scope="session")
@@ -81,12 +84,13 @@ def with_scopes(admin: Client) -> Callable[..., Client]:
     return made
 
 
-def _await(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+def answering(client: Client) -> Client:
+    """The same client, once the API answers it."""
+    deadline = time.monotonic() + 60
     while True:
         try:
-            if done():
-                return
+            if client("GET", "/me").status == 200:
+                return client
         except OSError:
             pass
         assert time.monotonic() < deadline

@@ -36,14 +36,11 @@ def running(data: Path) -> Iterator[RunningPenstock]:
     try:
         engine.start()
         engine.wait_for("select 1 from web.tracks")
+        engine.wait_for_api()
         yield engine
         assert engine.stop() == 0
     finally:
         engine.close()
-
-
-def token_of(engine: RunningPenstock) -> str:
-    return (engine.data / "run" / "cli.token").read_text().strip()
 
 
 def test_a_folder_at_rest(data: Path) -> None:
@@ -85,7 +82,7 @@ def test_a_running_engine(running: RunningPenstock) -> None:
 
 
 def test_the_management_api(running: RunningPenstock) -> None:
-    shop = penstock.connect(running.console_url, token=token_of(running))
+    shop = penstock.connect(running.console_url, token=running.wait_for_api())
     assert shop.sql(QUERY).rows() == ROWS
     assert len(shop.sql("select * from range(20000)")) == 20_000, "nothing is cut"
     with pytest.raises(QueryRefused, match="only statements that read"):
@@ -95,7 +92,7 @@ def test_the_management_api(running: RunningPenstock) -> None:
 def test_the_token_of_the_environment(
     running: RunningPenstock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PENSTOCK_TOKEN", token_of(running))
+    monkeypatch.setenv("PENSTOCK_TOKEN", running.wait_for_api())
     assert penstock.connect(f"{running.console_url}/").sql("select 1 n").rows() == [{"n": 1}]
 
 

@@ -47,9 +47,10 @@ def test_everything_deleted_and_restored(penstock: RunningPenstock, tmp_path: Pa
         penstock.start()
         traffic = Traffic(penstock.port, clients=4, seed=1)
         traffic.start()
-        time.sleep(3)
+        await_segments(penstock, 3)
         penstock.command("backup", str(target))
-        time.sleep(2)
+        await_segments(penstock, 2)
+        await_acknowledged(traffic, 1_001)
         before = {key for client in traffic._clients for key in list(client.promises.acknowledged)}
         made = json.loads(penstock.command("backup", str(target), "--json"))
         assert 0 < made["copied_files"] < made["files"], "closed segments are copied once"
@@ -73,13 +74,27 @@ def test_everything_deleted_and_restored(penstock: RunningPenstock, tmp_path: Pa
 
         later = Traffic(penstock.port, clients=2, seed=2)
         later.start()
-        time.sleep(1)
+        await_acknowledged(later, 100)
         new = later.stop()
         wait_until_loaded(penstock)
         assert new.acknowledged <= loaded_ids(penstock).keys()
         penstock.stop()
     finally:
         penstock.close()
+
+
+def await_segments(penstock: RunningPenstock, more: int) -> None:
+    """Wait until the journal has so many files more than now."""
+    folder = penstock.data / "journal" / "received"
+    wanted = len(list(folder.glob("*/*.sqlite"))) + more
+    while len(list(folder.glob("*/*.sqlite"))) < wanted:
+        time.sleep(0.05)
+
+
+def await_acknowledged(traffic: Traffic, events: int) -> None:
+    """Wait until so many events are acknowledged."""
+    while traffic.acknowledged() < events:
+        time.sleep(0.05)
 
 
 def assert_reports_equal(penstock: RunningPenstock, old: Path, ids: set[str]) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from tests.requirements import require_npm_packages, require_tool
 
 FOLDER = Path(__file__).parent / "page"
-BUNDLE_LIMIT_SECONDS = 60
+BUNDLE_LIMIT_SECONDS = 180
 
 Step = list[Any]
 
@@ -161,7 +161,7 @@ def visit(
             _, said = driver.communicate()
             raise AssertionError(f"the browser driver failed:\n{said}")
         yield _visit_of(json.loads(line))
-        driver.communicate(timeout=30)
+        driver.communicate(timeout=120)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(driver.pid, signal.SIGKILL)

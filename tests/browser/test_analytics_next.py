@@ -146,7 +146,7 @@ def test_an_alias_of_an_anonymous_visitor_names_both_ids(
 
 def test_a_load_of_batched_events_arrives_once_each(penstock: RunningPenstock, shop: Shop) -> None:
     steps: list[Step] = [["open", shop.url("/")], ["who"]]
-    steps += [["call", "track", "Step Taken", {"step": step}] for step in range(23)]
+    steps += [["callEach", "track", "Step Taken", [{"step": step} for step in range(23)]]]
     with visit(penstock.url, "web-key", batching(5, 500), [*steps, ["answered", 23]]) as seen:
         assert_only_ours(seen, penstock, shop)
         assert max(len(post.events) for post in seen.posts) >= 5
@@ -176,17 +176,20 @@ def test_a_batch_sent_on_hide_and_again_on_return_is_stored_once(
 ) -> None:
     """The SDK keeps its buffer on hide, and sends the same events again when the time is up."""
     steps: list[Step] = [
+        ["fakeTime"],
         ["open", shop.url("/")],
         ["who"],
         ["call", "track", "Sent Twice"],
         ["turn", "hidden"],
         ["answered", 1],
         ["turn", "visible"],
+        ["pass", 100_000],
         ["answered", 2],
         ["call", "track", "Sent Later"],
+        ["pass", 100_000],
         ["answered", 3],
     ]
-    with visit(penstock.url, "web-key", batching(100, 1000), steps) as seen:
+    with visit(penstock.url, "web-key", batching(100, 100_000), steps) as seen:
         assert_only_ours(seen, penstock, shop)
         sent = [event["event"] for post in seen.posts for event in post.events]
         assert sent == ["Sent Twice", "Sent Twice", "Sent Later"]

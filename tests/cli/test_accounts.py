@@ -100,7 +100,7 @@ def test_commands_on_a_running_penstock(
     file.write_text("sources:\n  app: {name: App, rate_limit: 5}\n")
     try:
         penstock.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while local_api(Settings(data=penstock.data)) is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)

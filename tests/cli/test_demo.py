@@ -101,8 +101,15 @@ def _supervise(stop: threading.Event, work: Future[None]) -> int:
 
 
 def test_roles_are_watched_while_the_work_goes_on() -> None:
-    work = module._in_background(lambda: time.sleep(0.5))
-    assert _supervise(threading.Event(), work) >= 2
+    engine = _Watched()
+
+    def work() -> None:
+        deadline = time.monotonic() + 180
+        while engine.watched < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    module._supervise(cast(Engine, engine), threading.Event(), module._in_background(work))
 
 
 def test_an_error_of_the_work_ends_it() -> None:
@@ -119,7 +126,7 @@ def test_stopping_waits_a_little_for_the_work(monkeypatch: pytest.MonkeyPatch) -
     stop.set()
     begun = time.monotonic()
     _supervise(stop, Future())
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
 
 
 def test_a_warehouse_that_restarts_is_waited_for_and_other_errors_are_told(
@@ -148,13 +155,13 @@ def test_a_demo_ends_on_a_signal_while_it_sends(tmp_path: Path) -> None:
     )  # fmt: skip
     log.close()
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not list((folder / "journal").glob("received/0/*")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        assert process.wait(25) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()

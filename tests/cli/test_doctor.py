@@ -51,11 +51,20 @@ def test_a_running_engine_is_examined_with_its_own_settings(tmp_path: Path) -> N
     penstock = RunningPenstock(tmp_path, settings=_LOCAL)
     try:
         penstock.start()
-        time.sleep(2)  # every role has reported once
+        _await_reports(penstock, "collector-0", "process", "warehouse", "monitor", "api")
         assert json.loads(penstock.command("doctor", "--json")) == {"healthy": True, "findings": []}
         penstock.stop()
     finally:
         penstock.close()
+
+
+def _await_reports(penstock: RunningPenstock, *roles: str) -> None:
+    """Wait until each role has reported once."""
+    folder = penstock.data / "run" / "metrics"
+    deadline = time.monotonic() + 60
+    while not all((folder / f"{role}.json").exists() for role in roles):
+        assert time.monotonic() < deadline, penstock.log_tail()
+        time.sleep(0.1)
 
 
 def test_a_warehouse_that_cant_be_opened_is_told_by_all(tmp_path: Path) -> None:
@@ -65,9 +74,15 @@ def test_a_warehouse_that_cant_be_opened_is_told_by_all(tmp_path: Path) -> None:
     try:
         penstock.start()
         greeting = penstock.greeting()
+        if "BUT" not in greeting:  # a slow machine knows it after the greeting, and at the next
+            penstock.wait_for_log("warehouse ended with status 3")
+            penstock.stop()
+            penstock.log.unlink()
+            penstock.start()
+            greeting = penstock.greeting()
         assert "BUT the role warehouse does not work:" in greeting
         assert greeting.startswith("Penstock is up")
-        with urllib.request.urlopen(f"{penstock.url}/ready", timeout=5) as answer:
+        with urllib.request.urlopen(f"{penstock.url}/ready", timeout=60) as answer:
             assert answer.status == 200  # events are taken, and wait
         with pytest.raises(CommandFailedError) as failed:
             penstock.command("doctor", "--json")
@@ -78,7 +93,7 @@ def test_a_warehouse_that_cant_be_opened_is_told_by_all(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(CommandFailedError, match=r"doctor.* says more"):
             penstock.sql("select 1")
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 20, "it waits longer only for one that may still start"
         penstock.stop()
     finally:
         penstock.close()

@@ -114,4 +114,4 @@ def test_control_c_ends_it_in_peace(journals: Journals) -> None:
         assert child.stderr is not None
         assert b"m1" in child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        assert (child.wait(20), child.stderr.read()) == (0, b"")
+        assert (child.wait(60), child.stderr.read()) == (0, b"")

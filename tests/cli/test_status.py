@@ -79,7 +79,7 @@ def test_up_greets_with_lines_that_work_as_pasted(tmp_path: Path) -> None:
         request = urllib.request.Request(
             words[1], json.dumps({**body, "writeKey": key}).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.loads(answer.read()) == {"success": True}
         assert shlex.split(query)[1:4] == ["sql", "--data", str(penstock.data)]
         rows = penstock.wait_for(shlex.split(query)[-1])

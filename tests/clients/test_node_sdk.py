@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent / "node"
 SDK_VERSION = json.loads((FOLDER / "package.json").read_text())["dependencies"][
     "@segment/analytics-node"
 ]
-SEND_LIMIT_SECONDS = 60
+SEND_LIMIT_SECONDS = 180
 CALLED = "2026-01-05T10:00:00.123Z"
 CALLED_MS = 1767607200123
 

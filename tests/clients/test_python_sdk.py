@@ -34,7 +34,7 @@ class Sender:
             write_key,
             host=penstock.url,
             on_error=lambda error, items: self.errors.append((error, items)),
-            **{"upload_interval": 0.1, **options},
+            **{"upload_interval": 0.1, "timeout": 60, **options},
         )
 
 

@@ -94,9 +94,9 @@ def _state(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 def _await_monitor(penstock: RunningPenstock) -> None:
     """Wait until no reader has anything before it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
-        page = urllib.request.urlopen(f"{penstock.url}/metrics", timeout=5).read().decode()
+        page = urllib.request.urlopen(f"{penstock.url}/metrics", timeout=60).read().decode()
         lags = [line for line in page.splitlines() if line.startswith("penstock_lag_events")]
         if lags and all(line.endswith(" 0") for line in lags):
             return
@@ -108,4 +108,4 @@ def send(url: str, key: str, user: str) -> None:
     """One event over HTTP."""
     body = json.dumps({"writeKey": key, "event": "Toast", "userId": user}).encode()
     request = urllib.request.Request(f"{url}/v1/track", body, method="POST")
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()

@@ -147,7 +147,9 @@ def _silent_collector(bed: Bed) -> None:
 
 def _hanging_role(bed: Bed) -> None:
     bed.runs()
-    _report(bed, Snapshot("warehouse", time.time() - 90, Page()))
+    now = time.time_ns() // 1000
+    _report(bed, Snapshot("warehouse", now / 1e6 - 90, Page()))
+    bed.facts["now_us"] = now
 
 
 def _long_queue(bed: Bed) -> None:
@@ -304,7 +306,7 @@ def _take_out(planted: Any) -> None:
     if isinstance(planted, DataFolderLock):
         planted.release()
     elif isinstance(planted, subprocess.Popen):
-        planted.communicate(b"\n", timeout=20)
+        planted.communicate(b"\n", timeout=60)
     else:
         planted.close()
 

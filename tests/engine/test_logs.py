@@ -99,6 +99,7 @@ def test_nothing_that_clients_send_is_logged(tmp_path: Path) -> None:
              "properties": {"slices": 1, MARK: MARK, "email": f"{MARK}@example.com"}}  # fmt: skip
     try:
         penstock.start()
+        penstock.wait_for_api()
         _post(penstock, event, f"{MARK}-key")
         _post(penstock, {**event, "messageId": "m2", "properties": {"slices": f"{MARK} two"}},
               f"{MARK}-key")  # fmt: skip
@@ -143,7 +144,7 @@ def _get(url: str) -> None:
 def _answered(request: urllib.request.Request) -> None:
     """Whatever the status is."""
     try:
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
     except urllib.error.HTTPError as error:
         error.close()
     except urllib.error.URLError:

@@ -632,13 +632,13 @@ def test_a_full_disk_is_a_503(collecting: Collecting) -> None:
 def test_a_full_queue_is_a_429_and_it_empties_again(tmp_path: Path) -> None:
     received, rejected = NoWriter(), NoWriter()
     may_write = threading.Event()
-    received.before = lambda: may_write.wait(10)
+    received.before = lambda: may_write.wait(60)
     collecting = Collecting(tmp_path, writers=(received, rejected), queue_bytes=700)
     body = json.dumps({**TEA, "writeKey": "web-key", "properties": {"a": "x" * 200}}).encode()
 
     async def run() -> list[Any]:
         first = [asyncio.ensure_future(collecting.drive("POST", "/v1/t", body)) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await asyncio.wait(first, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         turned_away = [task.result() for task in first if task.done()]
         may_write.set()
         return [turned_away, [(await task).status for task in first]]
@@ -656,7 +656,7 @@ def test_a_full_queue_is_a_429_and_it_empties_again(tmp_path: Path) -> None:
 def test_a_client_that_left_before_the_fsync_disturbs_nobody(tmp_path: Path) -> None:
     received, rejected = NoWriter(), NoWriter()
     may_write = threading.Event()
-    received.before = lambda: may_write.wait(10)
+    received.before = lambda: may_write.wait(60)
     collecting = Collecting(tmp_path, writers=(received, rejected))
     body = json.dumps({**TEA, "writeKey": "web-key"}).encode()
 
@@ -664,7 +664,9 @@ def test_a_client_that_left_before_the_fsync_disturbs_nobody(tmp_path: Path) -> 
         leaving, staying = (
             asyncio.ensure_future(collecting.drive("POST", "/v1/t", body)) for _ in range(2)
         )
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while collecting.committer.waiting_bytes < 2 * len(body):
+                await asyncio.sleep(0.01)
         leaving.cancel()
         may_write.set()
         answer = await staying

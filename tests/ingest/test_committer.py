@@ -53,7 +53,7 @@ def test_closing_writes_what_waits() -> None:
 def test_all_requests_of_a_failed_round_are_told() -> None:
     received = NoWriter()
     go = threading.Event()
-    received.before = lambda: go.wait(10)
+    received.before = lambda: go.wait(60)
 
     async def run() -> list[BaseException | None]:
         committer = GroupCommitter(received, NoWriter(), queue_bytes=1000)
@@ -73,13 +73,18 @@ def test_all_requests_of_a_failed_round_are_told() -> None:
 
 def test_what_is_being_written_counts_for_the_queue() -> None:
     received = NoWriter()
-    go = threading.Event()
-    received.before = lambda: go.wait(10)
+    begun, go = threading.Event(), threading.Event()
+
+    def before() -> None:
+        begun.set()
+        go.wait(60)
+
+    received.before = before
 
     async def run() -> None:
         committer = GroupCommitter(received, NoWriter(), queue_bytes=100)
         first = committer.commit(acceptance(1), 90)
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(begun.wait, 60)
         with pytest.raises(JournalFull):
             committer.commit(acceptance(1), 20)
         second = committer.commit(acceptance(1), 10)

@@ -28,7 +28,7 @@ GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 def penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPenstock]:
     running = RunningPenstock(
         tmp_path_factory.mktemp("edges"),
-        settings={"PENSTOCK_MAX_CONNECTIONS": str(MOST), "PENSTOCK_BODY_TIMEOUT": "30s"},
+        settings={"PENSTOCK_MAX_CONNECTIONS": str(MOST), "PENSTOCK_BODY_TIMEOUT": "120s"},
     )
     running.apply(WORKSPACE)
     try:
@@ -42,7 +42,7 @@ def penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPensto
 def connections(penstock: RunningPenstock, count: int) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as stack:
         yield [
-            stack.enter_context(socket.create_connection(("127.0.0.1", penstock.port), timeout=15))
+            stack.enter_context(socket.create_connection(("127.0.0.1", penstock.port), timeout=60))
             for _ in range(count)
         ]
 
@@ -60,7 +60,7 @@ def status(client: socket.socket, request: bytes = GET) -> int:
 
 def free_again(penstock: RunningPenstock) -> None:
     """Wait until the collector has seen that former connections are gone."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(ConnectionResetError), connections(penstock, 1) as (client,):
             if status(client) == 200:
@@ -72,24 +72,26 @@ def free_again(penstock: RunningPenstock) -> None:
 def test_connections_beyond_the_limit_are_told_to_come_back(penstock: RunningPenstock) -> None:
     free_again(penstock)
     with connections(penstock, MOST) as taken:
-        assert [status(client) for client in taken] == [200] * MOST
+        for client in taken:
+            assert status(client) == 200
+            client.sendall(GET[:-2])  # the next request has begun: this connection does not rest
         with connections(penstock, 3) as others:
             heard = [other.recv(65_536) for other in others]
         assert [said[:12] for said in heard] == [b"HTTP/1.1 503"] * 3
         head, _, body = heard[0].partition(b"\r\n\r\n")
         assert b"retry-after: 5\r\n" in head
         assert json.loads(body)["code"] == "unavailable"
-        assert status(taken[0]) == 200
+        assert status(taken[0], GET[-2:]) == 200
     free_again(penstock)
 
 
 def test_when_crowded_connections_at_rest_make_room(penstock: RunningPenstock) -> None:
     free_again(penstock)
+    began = time.monotonic()
     with connections(penstock, MOST - 1) as resting:
         assert [status(client) for client in resting] == [200] * (MOST - 1)
-        began = time.monotonic()
         assert resting[0].recv(1000) == b""
-        assert 3 < time.monotonic() - began < 10
+        assert 4 < time.monotonic() - began < 60, "without a crowd it may rest 75 seconds"
     free_again(penstock)
 
 

@@ -50,12 +50,14 @@ class Api:
 
     def close(self) -> None:
         self._server.should_exit = self._server.force_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
         if path == "/api/stream":
-            await self._stream(send, receive)
+            await self._stream(send, receive, 1 << 30)
+        elif path == "/api/three":
+            await self._stream(send, receive, 3)
         elif path == "/api/big":
             await _start(send, 200, [(b"content-type", b"text/csv")])
             for _ in range(BIG // 100_000):
@@ -91,7 +93,8 @@ class Api:
         await _start(send, 418, [(b"content-length", b"%d" % len(body)), (b"x-own", b"yes")])
         await send({"type": "http.response.body", "body": body})
 
-    async def _stream(self, send: Any, receive: Any) -> None:
+    async def _stream(self, send: Any, receive: Any, events: int) -> None:
+        """So many events; it is then silent until the client is gone."""
         self.streams += 1
         await _start(send, 200, [(b"content-type", b"text/event-stream; charset=utf-8")])
         await receive()
@@ -99,7 +102,8 @@ class Api:
         number = 0
         while not gone.done():
             number += 1
-            await _part(send, b"data: %d\n\n" % number)
+            if number <= events:
+                await _part(send, b"data: %d\n\n" % number)
             await asyncio.wait({gone}, timeout=0.1)
         self.ended += 1
 
@@ -118,7 +122,7 @@ class Collector:
     def __init__(self, folder: Path, api_port: int, **settings: object) -> None:
         (self.port,) = free_ports(1)
         given = {"data": str(folder), "host": "127.0.0.1", "port": self.port,
-                 "console_port": api_port, "body_timeout": 2, **settings}  # fmt: skip
+                 "console_port": api_port, "body_timeout": 60, **settings}  # fmt: skip
         workspace = Workspace(folder / "state.sqlite")
         workspace.put_sources([Source("web", "Web", "browser", write_keys=("web-key",))])
         workspace.close()
@@ -130,7 +134,7 @@ class Collector:
                 stderr=log,
                 cwd=folder,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self._listens():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
@@ -142,7 +146,7 @@ class Collector:
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(made) as connection:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -161,7 +165,7 @@ class Collector:
         """End it in order; seconds that took."""
         began = time.monotonic()
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(120)
         return time.monotonic() - began
 
     def close(self) -> None:
@@ -288,13 +292,12 @@ def test_events_stream_as_they_come_and_end_with_the_client(
     collector: Collector, api: tuple[Api, int]
 ) -> None:
     before = api[0].ended
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=5) as client:
-        client.sendall(b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=60) as client:
+        client.sendall(b"GET /api/three HTTP/1.1\r\nHost: x\r\n\r\n")
         heard = b""
-        while b"data: 3\n" not in heard:
+        while b"data: 3\n" not in heard:  # nothing comes after it that would push it along
             heard += client.recv(1000)
-        assert b"data: 9\n" not in heard
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while api[0].ended == before:
         assert time.monotonic() < deadline, "the API still streams to nobody"
         time.sleep(0.05)
@@ -303,10 +306,10 @@ def test_events_stream_as_they_come_and_end_with_the_client(
 def test_a_stream_does_not_hold_up_the_end(api: tuple[Api, int], tmp_path: Path) -> None:
     collector = Collector(tmp_path, api[1], one_port=True)
     try:
-        with socket.create_connection(("127.0.0.1", collector.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", collector.port), timeout=60) as client:
             client.sendall(b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"200" in client.recv(1000)
-            assert collector.stop() < 5
+            assert collector.stop() < 10, "it was waited for as long as a request may take"
             heard = b""
             while part := client.recv(65_536):
                 heard += part
@@ -349,8 +352,12 @@ def test_an_answer_that_is_cut_short_is_seen_as_such(collector: Collector) -> No
         collector.ask("GET", "/api/cut")
 
 
-def test_a_body_that_does_not_come(collector: Collector) -> None:
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=10) as client:
+def test_a_body_that_does_not_come(api: tuple[Api, int], tmp_path: Path) -> None:
+    collector = Collector(tmp_path, api[1], one_port=True, body_timeout=1)
+    with (
+        contextlib.closing(collector),
+        socket.create_connection(("127.0.0.1", collector.port), timeout=60) as client,
+    ):
         client.sendall(b"POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         heard = b""
         while part := client.recv(1000):
@@ -363,9 +370,9 @@ def test_one_sender_can_not_take_all_there_is(collector: Collector) -> None:
     head = b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
     with contextlib.ExitStack() as opened:
         for _ in range(20):
-            client = socket.create_connection(("127.0.0.1", collector.port), timeout=10)
+            client = socket.create_connection(("127.0.0.1", collector.port), timeout=60)
             opened.enter_context(client).sendall(head)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while collector.ask("GET", "/api/empty")[0].status != 503:
             assert time.monotonic() < deadline
         other = {"X-Forwarded-For": "198.51.100.9"}
@@ -373,7 +380,7 @@ def test_one_sender_can_not_take_all_there_is(collector: Collector) -> None:
 
 
 def test_a_body_that_is_too_large(api: tuple[Api, int], tmp_path: Path) -> None:
-    """The size ends it, not the time: a slow machine needs more than two seconds for so much."""
+    """The size ends it, not the time: a slow machine needs seconds for so much."""
     collector = Collector(tmp_path, api[1], one_port=True, body_timeout=600)
     sent = 0
     with (
@@ -402,7 +409,7 @@ def test_a_killed_api_is_told(tmp_path: Path) -> None:
         dying.start()
         try:
             answer, content = collector.ask("GET", "/api/v1")
-            dying.join(10)
+            dying.join(60)
             assert (answer.status, json.loads(content)["error"]["code"]) == (502, "unavailable")
             assert collector.ask("GET", "/health")[0].status == 200
         finally:
@@ -414,14 +421,10 @@ def test_the_real_api_through_the_one_port(tmp_path: Path) -> None:
     penstock.apply("sources:\n  web: {type: browser, write_keys: [web-key]}\n")
     try:
         penstock.start()
-        token_file = penstock.data / "run" / "cli.token"
-        deadline = time.monotonic() + 30
-        while not token_file.exists():
-            assert time.monotonic() < deadline, penstock.log_tail()
-            time.sleep(0.05)
+        token_of_commands = penstock.wait_for_api()
         url = f"{penstock.url}/api/v1"
         assert call(f"{url}/sources")[0] == 401
-        token = {"Authorization": f"Bearer {token_file.read_text().strip()}"}
+        token = {"Authorization": f"Bearer {token_of_commands}"}
         status, body = call(f"{url}/sources", headers=token)
         assert (status, body["items"][0]["slug"]) == (200, "web")
         by_address = {}
@@ -447,7 +450,7 @@ def call(
     data = None if body is None else json.dumps(body).encode()
     given = {"Content-Type": "application/json", **(headers or {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, given), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, given), timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -273,14 +273,14 @@ def post(penstock: RunningPenstock, key: str) -> int:
     body = json.dumps({**EVENT, "writeKey": key}).encode()
     request = urllib.request.Request(f"{penstock.url}/v1/track", body)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def metrics(penstock: RunningPenstock) -> str:
-    with urllib.request.urlopen(f"{penstock.url}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{penstock.url}/metrics", timeout=60) as answer:
         return str(answer.read().decode())
 
 

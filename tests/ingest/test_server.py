@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -27,9 +28,17 @@ _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
 @pytest.fixture(scope="module")
 def penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPenstock]:
-    running = RunningPenstock(
-        tmp_path_factory.mktemp("collector"), settings={"PENSTOCK_BODY_TIMEOUT": "1s"}
-    )
+    yield from started(tmp_path_factory.mktemp("collector"), "60s")
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPenstock]:
+    """It closes a client that is silent for a second."""
+    yield from started(tmp_path_factory.mktemp("impatient"), "1s")
+
+
+def started(folder: Path, body_timeout: str) -> Iterator[RunningPenstock]:
+    running = RunningPenstock(folder, settings={"PENSTOCK_BODY_TIMEOUT": body_timeout})
     running.apply(WORKSPACE)
     try:
         running.start()
@@ -42,7 +51,7 @@ class Client:
     """A socket to the collector."""
 
     def __init__(self, penstock: RunningPenstock) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", penstock.port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", penstock.port), timeout=60)
 
     def __enter__(self) -> Client:
         return self
@@ -179,11 +188,11 @@ def test_many_pipelined_offers_to_upgrade(penstock: RunningPenstock) -> None:
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
-def test_rubbish_is_never_a_5xx(penstock: RunningPenstock, rubbish: bytes) -> None:
-    with Client(penstock) as client:
+def test_rubbish_is_never_a_5xx(impatient: RunningPenstock, rubbish: bytes) -> None:
+    with Client(impatient) as client:
         client.say(rubbish)
         assert set(client.statuses(1)) <= {204, 400, 404, 405, 408}
-    with Client(penstock) as client:
+    with Client(impatient) as client:
         client.say(post(b"after-rubbish"))
         assert client.statuses(1) == [200]
 
@@ -221,33 +230,35 @@ def test_an_endless_body_is_cut(penstock: RunningPenstock) -> None:
     assert sent < 20_000_000
 
 
-@pytest.mark.parametrize(
-    "beginning",
-    [
-        b"",
-        b"P",
-        b"\r\n",
-        b"POST /v1/t HTTP/1.1\r\nHost: x\r\nX-Slow",
-        b"POST /v1/t HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
-        b"POST /v1/t HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
-        b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{",
-    ],
-)
-def test_a_client_that_falls_silent_is_closed(penstock: RunningPenstock, beginning: bytes) -> None:
-    with Client(penstock) as client:
-        client.say(beginning)
-        assert client.closes_within(4)
+BEGINNINGS = [
+    b"",
+    b"P",
+    b"\r\n",
+    b"POST /v1/t HTTP/1.1\r\nHost: x\r\nX-Slow",
+    b"POST /v1/t HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+    b"POST /v1/t HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+    b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{",
+]
+
+
+def test_clients_that_fall_silent_are_closed(impatient: RunningPenstock) -> None:
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(Client(impatient)) for _ in BEGINNINGS]
+        for client, beginning in zip(clients, BEGINNINGS, strict=True):
+            client.say(beginning)
+        for client, beginning in zip(clients, BEGINNINGS, strict=True):
+            assert client.closes_within(12), (beginning, "the standard would be 15 seconds")
 
 
 @pytest.mark.parametrize("with_body", [False, True])
-def test_a_client_that_dribbles_is_closed(penstock: RunningPenstock, with_body: bool) -> None:
-    with Client(penstock) as client:
+def test_a_client_that_dribbles_is_closed(impatient: RunningPenstock, with_body: bool) -> None:
+    with Client(impatient) as client:
         client.say(b"POST /v1/t HTTP/1.1\r\nContent-Length: 1000\r\nX-Slow: ")
         if with_body:
             client.say(b"\r\n\r\n")
         client.socket.settimeout(0.1)
         began = time.monotonic()
-        while time.monotonic() < began + 8:
+        while time.monotonic() < began + 14:
             try:
                 client.say(b"x")
                 if client.socket.recv(65_536) == b"":
@@ -256,11 +267,11 @@ def test_a_client_that_dribbles_is_closed(penstock: RunningPenstock, with_body: 
                 continue
             except (ConnectionResetError, BrokenPipeError):
                 break
-        assert time.monotonic() < began + 5
+        assert time.monotonic() < began + 12, "the standard would be 15 seconds"
 
 
-def test_a_kept_connection_may_rest(penstock: RunningPenstock) -> None:
-    with Client(penstock) as client:
+def test_a_kept_connection_may_rest(impatient: RunningPenstock) -> None:
+    with Client(impatient) as client:
         client.say(post(b"rest-1"))
         assert client.statuses(1) == [200]
         time.sleep(3)
@@ -286,7 +297,7 @@ def becomes(penstock: RunningPenstock, key: str, expected: tuple[int, str]) -> f
     """Seconds until a write key is answered as expected."""
     began = time.monotonic()
     while answer(penstock, key) != expected:
-        assert time.monotonic() < began + 10, answer(penstock, key)
+        assert time.monotonic() < began + 60, answer(penstock, key)
         time.sleep(0.02)
     return time.monotonic() - began
 
@@ -301,12 +312,15 @@ def test_sources_change_while_it_runs(penstock: RunningPenstock) -> None:
     ]
     for source, key, expected in steps:
         penstock.apply(f"sources:\n  {source}\n")
-        assert becomes(penstock, key, expected) < 2
+        assert becomes(penstock, key, expected) < 10
     assert answer(penstock, "new-key") == unknown
     assert answer(penstock, "web-key") == accepted
 
 
-def test_nothing_was_logged_as_an_error(penstock: RunningPenstock) -> None:
-    log = Path(penstock.log).read_text()
-    assert "Traceback" not in log
-    assert "ERROR" not in log
+def test_nothing_was_logged_as_an_error(
+    penstock: RunningPenstock, impatient: RunningPenstock
+) -> None:
+    for running in (penstock, impatient):
+        log = Path(running.log).read_text()
+        assert "Traceback" not in log
+        assert "ERROR" not in log

@@ -78,5 +78,5 @@ def send(penstock: RunningPenstock, ids: list[str]) -> None:
     body = json.dumps({"writeKey": KEY, "batch": events}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{penstock.url}/v1/batch", body, headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200

@@ -80,7 +80,10 @@ def test_tail_tells_the_fate_of_each(penstock: RunningPenstock) -> None:
 
 
 def test_tail_for_people(penstock: RunningPenstock) -> None:
-    text = penstock.command("tail", "--source", "web", "--user", "u1", "--for", "2s")
+    for duration in ("2s", "30s"):  # a slow machine may not know every fate after two seconds
+        text = penstock.command("tail", "--source", "web", "--user", "u1", "--for", duration)
+        if "discards" in text:
+            break
     assert "m-conflict  1 value in discards: total (type)" in text
     assert "event_not_defined: track needs an event name" in text
     assert "old" not in text
@@ -132,7 +135,7 @@ def send(
         {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status == status
     except urllib.error.HTTPError as error:
         assert error.code == status
@@ -141,8 +144,8 @@ def send(
 
 
 def until(read: Callable[[], Json], holds: Callable[[Json], bool]) -> Json:
-    """What is read once it is as wished; what is read after ten seconds else."""
-    deadline = time.monotonic() + 10
+    """What is read once it is as wished; what is read after a minute else."""
+    deadline = time.monotonic() + 60
     while True:
         found = read()
         if holds(found) or time.monotonic() > deadline:

@@ -230,7 +230,7 @@ def test_the_watermark_answers_503_with_retry_after(tmp_path: Path) -> None:
     penstock.apply(WORKSPACE)
     try:
         penstock.start(until="/health")
-        connection = http.client.HTTPConnection("127.0.0.1", penstock.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", penstock.port, timeout=60)
         body = json.dumps({"writeKey": "kill-key", "userId": "u", "event": "E"})
         connection.request("POST", "/v1/track", body)
         answer = connection.getresponse()

@@ -16,8 +16,10 @@ from tests.recovery.traffic import (
     assert_ledger_balances,
     wait_until_loaded,
 )
-from tests.running import RunningPenstock
+from tests.running import PenstockDiedError, RunningPenstock
 
+MUST_DIE = {"collector", "process", "warehouse"}
+"""Roles of which a long run kills each; who runs at a moment is a matter of chance."""
 SEED = int(os.environ.get("PENSTOCK_TEST_SEED", "1"))
 
 
@@ -40,12 +42,12 @@ def kill_something(penstock: RunningPenstock, chance: random.Random) -> str:
     """Kill one role, or now and then everything at once; a killed engine is started again."""
     if chance.random() < 0.15:
         penstock.kill()
-        penstock.start()
+        start_again(penstock)
         return "all"
     if chance.random() < 0.1:
         os.kill(penstock.pid, signal.SIGKILL)  # the supervisor alone: its roles must end too
         penstock.await_end()
-        penstock.start()
+        start_again(penstock)
         return "supervisor"
     running = roles(penstock)
     if not running:
@@ -53,6 +55,18 @@ def kill_something(penstock: RunningPenstock, chance: random.Random) -> str:
     pid = chance.choice(sorted(running))
     os.kill(pid, signal.SIGKILL)
     return running[pid]
+
+
+def start_again(penstock: RunningPenstock) -> None:
+    """Start it while roles of the one before may be ending; slow ones keep the port for a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            penstock.start()
+            return
+        except PenstockDiedError as died:
+            if "can't listen" not in str(died) or time.monotonic() > deadline:
+                raise
 
 
 def run(folder: Path, kills: int, pause: tuple[float, float], workers: int) -> None:
@@ -65,10 +79,12 @@ def run(folder: Path, kills: int, pause: tuple[float, float], workers: int) -> N
         penstock.start()
         traffic = Traffic(penstock.port, clients=4, seed=SEED)
         traffic.start()
-        while sum(killed.values()) < kills:
+        while sum(killed.values()) < kills or (kills >= 12 and not killed.keys() >= MUST_DIE):
             time.sleep(chance.uniform(*pause))
             name = kill_something(penstock, chance)
             killed[name] = killed.get(name, 0) + (name != "none")
+        while traffic.acknowledged() <= 20 * kills:
+            time.sleep(0.1)
         promises = traffic.stop()
         wait_until_loaded(penstock)
         assert_kept(penstock, promises)
@@ -77,7 +93,6 @@ def run(folder: Path, kills: int, pause: tuple[float, float], workers: int) -> N
               f"{len(promises.doubtful)} in doubt, {len(promises.refused)} refused")  # fmt: skip
         assert len(promises.acknowledged) > 20 * kills
         assert promises.refused
-        assert {"collector", "process", "warehouse"} <= killed.keys() or kills < 12
     finally:
         penstock.close()
 

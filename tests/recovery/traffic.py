@@ -129,7 +129,7 @@ class Client(threading.Thread):
     def _post(self, path: str, body: bytes) -> int | None:
         """The status, or None when there was no answer."""
         if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             self._connection.request("POST", path, body, _HEADERS)
             answer = self._connection.getresponse()
@@ -167,7 +167,7 @@ class Traffic:
         self._stop.set()
         total = Promises()
         for client in self._clients:
-            client.join(timeout=60)
+            client.join(timeout=180)
             assert not client.is_alive(), "a client hangs"
             assert client.failure is None, client.failure
             total.acknowledged |= client.promises.acknowledged
@@ -177,7 +177,7 @@ class Traffic:
         return total
 
 
-def wait_until_loaded(penstock: RunningPenstock, limit: timedelta = timedelta(minutes=3)) -> None:
+def wait_until_loaded(penstock: RunningPenstock, limit: timedelta = timedelta(minutes=8)) -> None:
     """Wait until everything received has reached the warehouse."""
     deadline = time.monotonic() + limit.total_seconds()
     last: object = None
@@ -261,7 +261,7 @@ def settled_ledger(
     penstock: RunningPenstock, *, accepted: int = 0, loaded: int = 0
 ) -> list[LedgerRow]:
     """The ledger once nothing moves any more."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     rows: list[LedgerRow] = []
     while time.monotonic() < deadline:
         time.sleep(0.5)

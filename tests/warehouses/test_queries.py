@@ -229,11 +229,9 @@ def test_a_result_has_a_largest_size(tmp_path: Path) -> None:
 
 
 def test_a_query_has_a_longest_time(tmp_path: Path) -> None:
-    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", sql_timeout=0.3)
-    began = time.monotonic()
-    with pytest.raises(QueryRefused, match=r"ran longer than 0\.3 s"):
+    warehouse = DuckDbWarehouse(tmp_path / "w.duckdb", sql_timeout=2)
+    with pytest.raises(QueryRefused, match=r"ran longer than 2 s"):
         warehouse.query(ENDLESS)
-    assert time.monotonic() - began < 5
     assert warehouse.query("select 1").num_rows == 1
     warehouse.close()
 
@@ -250,10 +248,10 @@ def test_closing_stops_queries(tmp_path: Path) -> None:
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    _await(lambda: len(warehouse.readers.running()) == 3)
     warehouse.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert said == ["the warehouse is closing"] * 3
     with pytest.raises(QueryRefused, match="closing"):
         warehouse.query("select 1")
@@ -270,9 +268,9 @@ def test_the_server_answers_any_error(tmp_path: Path, error: Exception) -> None:
     server = QueryServer(tmp_path / "s.sock", Answers(fail))
     try:
         with pytest.raises(QueryRefused, match=f"the query failed: {type(error).__name__}"):
-            query_engine(tmp_path / "s.sock", "select 1", None, 5)
+            query_engine(tmp_path / "s.sock", "select 1", None, 60)
         with pytest.raises(QueryRefused, match="not Unicode"):
-            query_engine(tmp_path / "s.sock", "select '\udcff'", None, 5)
+            query_engine(tmp_path / "s.sock", "select '\udcff'", None, 60)
     finally:
         server.close()
 
@@ -283,9 +281,9 @@ def test_a_long_path_leaves_no_descriptor_open(tmp_path: Path) -> None:
     table = pa.table({"n": range(300_000), "s": ["text"] * 300_000})
     server = QueryServer(folder / "s.sock", Answers(lambda sql: table))
     try:
-        assert query_engine(folder / "s.sock", "select 1", None, 5).equals(table)
+        assert query_engine(folder / "s.sock", "select 1", None, 60).equals(table)
         before = _folders_open(folder)
-        query_engine(folder / "s.sock", "select 1", None, 5)
+        query_engine(folder / "s.sock", "select 1", None, 60)
         assert _folders_open(folder) == before == 0
     finally:
         server.close()
@@ -298,7 +296,7 @@ def _folders_open(folder: Path) -> int:
 
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable):
-        query_engine(tmp_path / "none.sock", "select 1", None, 5)
+        query_engine(tmp_path / "none.sock", "select 1", None, 60)
 
 
 def test_a_result_is_cut_and_says_so(warehouse: DuckDbWarehouse) -> None:
@@ -334,18 +332,18 @@ def test_queries_are_listed_cancelled_and_limited(warehouse: DuckDbWarehouse, fo
         _await(lambda: len(running_queries(socket)) == 4)
         assert {(each.owner, each.sql) for each in running_queries(socket)} == {("me", ENDLESS)}
         with pytest.raises(QueryRefused, match="sql_parallel") as busy:
-            query_engine(socket, "select 1", None, 5)
+            query_engine(socket, "select 1", None, 60)
         assert busy.value.code == "sql_busy"
-        assert ask_rows(socket, "select 1, timestamp '2026-01-05 10:00:00'", 5) == [
+        assert ask_rows(socket, "select 1, timestamp '2026-01-05 10:00:00'", 60) == [
             [1, "2026-01-05T10:00:00"]
         ], "Penstock's own questions are not kept out"
         assert not cancel_query(socket, "nope") and not cancel_query(socket, "")
         assert all(cancel_query(socket, f"q{number}") for number in range(4))
         for asker in askers:
-            asker.join(10)
+            asker.join(60)
         assert ends == ["sql_cancelled"] * 4
         assert running_queries(socket) == []
-        assert query_engine(socket, "select 1", None, 5).num_rows == 1
+        assert query_engine(socket, "select 1", None, 60).num_rows == 1
     finally:
         warehouse.readers.close()
         server.close()
@@ -371,7 +369,7 @@ def test_one_statement_is_checked_at_a_time_and_takes_room(
     def slow(sql: str, dialect: str | None) -> str:
         if sql == "select 1":
             entered.set()
-            assert go.wait(20)
+            assert go.wait(60)
         return sql
 
     monkeypatch.setattr("penstock.warehouses.queries.checked", slow)
@@ -379,7 +377,7 @@ def test_one_statement_is_checked_at_a_time_and_takes_room(
     first = threading.Thread(target=run, args=("select 1", None))
     first.start()
     try:
-        assert entered.wait(20)
+        assert entered.wait(60)
         assert [each.sql for each in warehouse.readers.running()] == ["select 1"]
         with pytest.raises(QueryRefused, match="being checked") as busy:
             run("select 2", None, QueryOptions(timeout_s=0.1))
@@ -392,7 +390,7 @@ def test_one_statement_is_checked_at_a_time_and_takes_room(
 
 
 def _await(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -6,7 +6,7 @@
 import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 
-const STEP_LIMIT_MS = 20_000
+const STEP_LIMIT_MS = 120_000
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -24,7 +24,11 @@ const FLAGS = [
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const order = JSON.parse((await input.next()).value)
 
-const browser = await chromium.launch({ executablePath: order.chromium, args: FLAGS })
+const browser = await chromium.launch({
+  executablePath: order.chromium,
+  args: FLAGS,
+  timeout: STEP_LIMIT_MS,
+})
 try {
   const report = await drive(await browser.newContext())
   console.log(JSON.stringify(report))
@@ -54,6 +58,14 @@ async function drive(context) {
         method,
         args,
       ])
+    },
+    // Make the same call with each of these properties, all at once.
+    async callEach(method, event, each) {
+      await page.evaluate(
+        ([name, what, values]) =>
+          Promise.all(values.map((value) => window.analytics[name](what, value))).then(() => {}),
+        [method, event, each],
+      )
     },
     // Wait until this many events were answered.
     async answered(count) {

@@ -18,6 +18,7 @@ const errors = []
 const analytics = new Analytics({
   writeKey: order.writeKey,
   host: order.host,
+  httpRequestTimeout: 60_000,
   ...order.settings,
 })
 analytics.on('http_request', ({ body, headers }) => {
