@@ -63,7 +63,7 @@ def _open_in(file: Path, processes: int) -> list[tuple[str, str, int]]:
         assert child.stdin is not None
         child.stdin.close()
         child.stdin = None
-    return [(*child.communicate(timeout=60), child.returncode) for child in children]
+    return [(*child.communicate(timeout=180), child.returncode) for child in children]
 
 
 def test_many_processes_open_an_old_store_at_once(old: Path) -> None:

@@ -44,7 +44,7 @@ def test_many_processes_open_it_for_the_first_time(tmp_path: Path) -> None:
         assert child.stdin is not None
         child.stdin.close()
         child.stdin = None
-    ends = [(*child.communicate(timeout=60), child.returncode) for child in children]
+    ends = [(*child.communicate(timeout=180), child.returncode) for child in children]
     assert ends == [("0\n", "", 0)] * 16
     connection = sqlite3.connect(file)
     assert connection.execute("select * from about").fetchall() == [(FORMAT_VERSION, 0)]
