@@ -50,9 +50,9 @@ def test_schema(told: Any) -> None:
 
 
 def test_rejected_and_the_bytes_of_one(told: Any) -> None:
-    (entry, *_) = json.loads(told("rejected", "--source", "shop", "--json"))
-    original = json.loads(told("rejected", "--raw", entry["id"]))
-    assert original["event"] == "Toast Burnt"
+    listed = json.loads(told("rejected", "--source", "shop", "--limit", "5000", "--json"))
+    (entry,) = [each for each in listed if each["event"] == "Toast Burnt"]
+    assert told("rejected", "--raw", entry["id"]) == b'{"event":"Toast Burnt"}'
 
 
 def test_tail_ends_when_it_has_shown_what_it_should(told: Any) -> None:
