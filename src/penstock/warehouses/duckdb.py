@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.errors import (
     WarehouseError,
@@ -35,6 +36,7 @@ from penstock.warehouses.plan import (
     plan_source,
 )
 from penstock.warehouses.queries import MOST_RESULT_BYTES, Readers
+from penstock.warehouses.selective import SelectiveSync
 from penstock.warehouses.staging import Discard, SourceStage, decode_event, is_routed
 from penstock.warehouses.types import Kind
 from penstock.warehouses.upserts import (
@@ -84,14 +86,17 @@ class DuckDbWarehouse:
         most_result_bytes: int = MOST_RESULT_BYTES,
         max_event_tables: int = MAX_EVENT_TABLES,
         max_columns: int = MAX_COLUMNS,
+        selective: Callable[[], Mapping[str, SelectiveSync]] = dict,
         clock: Callable[[], int] = _now_us,
     ) -> None:
+        """``selective`` gives the rules for each chunk, by source."""
         self._id = warehouse_id
         self._readers = Readers(
             lambda: self.connection.cursor(), sql_timeout, most_result_bytes, sql_parallel
         )
         self._max_tables = max_event_tables
         self._max_columns = max_columns
+        self._selective = selective
         self._clock = clock
         config: dict[str, Any] = {"memory_limit": memory, "checkpoint_threshold": _NEVER}
         if threads:
@@ -167,6 +172,53 @@ class DuckDbWarehouse:
         self.checkpoints.committed()
         return Loaded(chunk.events, filtered, tables, discards)
 
+    def fill(self, schema: str, table: str, events: list[Record]) -> int:
+        """Add the rows that these events have in one table and that are not there.
+
+        Returns how many. The position, the counts and all other tables stay as they are. Raises
+        WarehouseError.
+        """
+        try:
+            stages = self._stage(events).sources
+            if schema not in stages:
+                return 0
+            self.connection.execute("BEGIN TRANSACTION")
+            added = self._fill(schema, table, stages[schema])
+            self.connection.execute("COMMIT")
+        except Exception as error:
+            self._roll_back()
+            raise _translated(f"filling {schema}.{table}", error) from error
+        self.checkpoints.committed()
+        return added
+
+    def _fill(self, schema: str, table: str, stage: SourceStage) -> int:
+        known = self._catalog.setdefault(schema, {})
+        writer = SchemaWriter(self.connection, schema, known, _timestamp(self._clock()))
+        if table in stage.mentions:
+            stored = partial(writer.stored, table)
+            mentions = stage.mentions[table]
+            if not mentions:
+                return 0
+            merged = merge(table, mentions, known.get(table), stored, self._max_columns)
+            writer.evolve(merged.plan)
+            writer.upsert(merged)
+            return len({mention.key for mention in mentions})
+        plans = plan_source(stage, known.get, self._max_tables, self._max_columns)
+        added = 0
+        for plan in plans:
+            if plan.table != table or plan.rows is None:
+                continue
+            missing = writer.missing(table, plan.rows)
+            rows = plan.rows.filter(pc.is_in(plan.rows["id"], pa.array(missing, pa.string())))
+            if rows.num_rows:
+                discards = [*writer.evolve(plan), *plan.discards]
+                added += writer.append(table, rows)
+                fresh = set(missing)
+                lost = [discard for discard in discards if discard[1] in fresh]
+                if lost:
+                    writer.append_discards(lost)
+        return added
+
     def set_aside(self, record: Record, part: int, following: int, why: str) -> None:
         """Put an event that can't be loaded into ``discards``, whole, and move past it."""
         known = self._catalog.setdefault(record.source, {})
@@ -216,9 +268,13 @@ class DuckDbWarehouse:
     def _stage(self, chunk: list[Record]) -> Prepared:
         stages: dict[str, SourceStage] = {}
         filtered: Counts = Counter()
+        rules = self._selective()
         for sequence, record in enumerate(chunk):
             event = decode_event(record.payload)
-            if not is_routed(event.integrations, self._id):
+            rule = rules.get(record.source) if rules else None
+            if not is_routed(event.integrations, self._id) or (
+                rule is not None and not rule.admits(event)
+            ):
                 filtered[record.source, record.received_us // HOUR_US] += 1
                 continue
             stage = stages.get(record.source)

@@ -87,6 +87,17 @@ class SchemaWriter:
             ).fetchone()
         return int(taken[0]) if taken else 0
 
+    def missing(self, table: str, rows: pa.Table) -> list[str]:
+        """Ids of rows that the table does not hold."""
+        ids = rows.select(["id"])
+        if table not in self._tables:
+            return [str(value) for value in ids["id"].to_pylist()]
+        with self._shown("_ids", ids):
+            found = self._connection.execute(
+                f"SELECT id FROM _ids ANTI JOIN {self._name(table)} USING (id)"
+            ).fetchall()
+        return [row[0] for row in found]
+
     def append_discards(self, discards: list[Discard]) -> None:
         """Record what has no place in a column."""
         if "discards" not in self._tables:

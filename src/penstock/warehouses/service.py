@@ -9,6 +9,7 @@ import logging
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,7 @@ from penstock.warehouses.running import QueryOptions, RunningQuery
 from penstock.warehouses.wire import (
     Answer,
     Request,
+    Wanted,
     address,
     begin,
     connect,
@@ -53,10 +55,16 @@ class Answering(Protocol):
 class QueryServer:
     """Answers queries on threads of their own while the loader works."""
 
-    def __init__(self, path: Path, answering: Answering) -> None:
+    def __init__(
+        self,
+        path: Path,
+        answering: Answering,
+        backfill: Callable[[Wanted], int] | None = None,
+    ) -> None:
+        """``backfill`` begins a job and gives its number."""
         path.unlink(missing_ok=True)
         with address(path) as text:
-            self._server = _Server(text, _handler(answering))
+            self._server = _Server(text, _handler(answering, backfill))
         path.chmod(0o600)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -71,18 +79,26 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
 
-def _handler(answering: Answering) -> type[socketserver.BaseRequestHandler]:
+def _handler(
+    answering: Answering, backfill: Callable[[Wanted], int] | None
+) -> type[socketserver.BaseRequestHandler]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             try:
-                _answer(self.request, answering, receive(self.request, _MOST_REQUEST))
+                content = receive(self.request, _MOST_REQUEST)
+                _answer(self.request, answering, backfill, content)
             except (OSError, EOFError) as error:
                 log.debug("a query connection ended: %s", error)
 
     return Handler
 
 
-def _answer(connection: socket.socket, answering: Answering, content: bytes) -> None:
+def _answer(
+    connection: socket.socket,
+    answering: Answering,
+    backfill: Callable[[Wanted], int] | None,
+    content: bytes,
+) -> None:
     """Answer one request, whatever happens to it."""
     table, request = None, Request()
     try:
@@ -91,6 +107,8 @@ def _answer(connection: socket.socket, answering: Answering, content: bytes) -> 
             head = Answer(running=answering.running())
         elif request.do == "cancel":
             head = Answer(cancelled=answering.cancel(request.options.id))
+        elif request.wanted is not None and backfill is not None:
+            head = Answer(backfill=backfill(request.wanted))
         else:
             table = answering.run(request.sql, request.dialect, request.options)
             head = Answer(rows=table.num_rows)

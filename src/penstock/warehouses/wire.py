@@ -23,9 +23,11 @@ from penstock.warehouses.running import QueryOptions, RunningQuery
 __all__ = [
     "Answer",
     "Request",
+    "Wanted",
     "address",
     "ask_rows",
     "begin",
+    "begin_backfill",
     "cancel_query",
     "connect",
     "receive",
@@ -36,6 +38,8 @@ __all__ = [
 
 _LENGTH = struct.Struct(">Q")
 _QUICK_S = 5.0
+_BACKFILL_S = 70.0
+"""A chunk is loaded to its end before a job begins."""
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
@@ -51,16 +55,26 @@ def connect(path: Path, timeout: float) -> socket.socket:
     return connection
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A table to fill from the journal."""
+
+    source: str
+    table: str
+    since_us: int = 0
+    """Only events received from then on, microseconds since 1970."""
+
+
 class Request(msgspec.Struct, omit_defaults=True):
     """What a client wants."""
 
     do: str = "query"
-    """query, list or cancel."""
+    """query, list, cancel or backfill."""
     sql: str = ""
     dialect: str | None = None
     rows: bool = False
     """Whether the rows are wanted as JSON."""
     options: QueryOptions = QueryOptions()
+    wanted: Wanted | None = None
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -71,6 +85,8 @@ class Answer(msgspec.Struct, omit_defaults=True):
     rows: int = 0
     running: list[RunningQuery] = []
     cancelled: bool = False
+    backfill: int = 0
+    """Number of the job that began."""
 
 
 def begin(connection: socket.socket, request: Request) -> Answer:
@@ -113,6 +129,12 @@ def cancel_query(path: Path, query_id: str) -> bool:
     """Stop a query; False when none of that id runs. Raises EngineUnreachable."""
     with connect(path, _QUICK_S) as connection:
         return begin(connection, Request("cancel", options=QueryOptions(id=query_id))).cancelled
+
+
+def begin_backfill(path: Path, wanted: Wanted) -> int:
+    """Begin a job; its number. Raises QueryRefused or EngineUnreachable."""
+    with connect(path, _BACKFILL_S) as connection:
+        return begin(connection, Request("backfill", wanted=wanted)).backfill
 
 
 def unreachable(error: Exception) -> EngineUnreachable:
