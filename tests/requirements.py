@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import pytest
 
-MIN_NODE = 18
+MIN_NODE = 20
 CHROMIUM_PATHS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 NPM_LIMIT = timedelta(minutes=5)
 

@@ -4,7 +4,8 @@
 
     PenstockError
     ├── ConfigurationError      a setting or workspace file is wrong
-    │   └── AlreadyExists       there is one of that name already
+    │   ├── AlreadyExists       there is one of that name already
+    │   └── FqlError            a trigger or condition can't be read
     ├── NotFound                what was named does not exist
     ├── AlreadyRunning          another engine holds the data folder
     ├── EngineUnreachable       an engine holds the data folder but does not answer
@@ -17,6 +18,7 @@
     │   ├── WarehouseInvalid    the engine must be opened again
     │   └── QueryRefused        the SQL is not one read-only statement, or exceeded its limits
     ├── MonitorError            the monitor's file can't be read or written
+    ├── DeliveryError           the file of deliveries can't be read or written
     ├── BackupError             a copy could not be made, or a backup can't be restored
     ├── FormatTooNew            a newer Penstock wrote this; an older one must leave it alone
     └── DemoError               the demo could not send its events or found a difference
@@ -29,9 +31,11 @@ __all__ = [
     "AlreadyRunning",
     "BackupError",
     "ConfigurationError",
+    "DeliveryError",
     "DemoError",
     "EngineUnreachable",
     "FormatTooNew",
+    "FqlError",
     "JournalDamaged",
     "JournalError",
     "JournalFull",
@@ -56,6 +60,23 @@ class ConfigurationError(PenstockError):
 
 class AlreadyExists(ConfigurationError):
     """There is one of that name already; the message names it."""
+
+
+class FqlError(ConfigurationError):
+    """A trigger or a condition can't be read; the message shows the place.
+
+    ``what`` says what is wrong, ``position`` where: an index into ``text``, from 0.
+    """
+
+    def __init__(self, what: str, text: str, position: int) -> None:
+        self.what = what
+        self.text = text
+        self.position = position
+        start = text.rfind("\n", 0, position) + 1
+        line = text[start:].split("\n", 1)[0]
+        first = max(0, position - start - 60)
+        caret = " " * (position - start - first) + "^"
+        super().__init__(f"{what} (position {position})\n  {line[first : first + 100]}\n  {caret}")
 
 
 class NotFound(PenstockError):
@@ -109,6 +130,10 @@ class QueryRefused(WarehouseError):
 
 class MonitorError(PenstockError):
     """The monitor's file can't be opened, read or written."""
+
+
+class DeliveryError(PenstockError):
+    """The file of deliveries can't be opened, read or written."""
 
 
 class BackupError(PenstockError):
