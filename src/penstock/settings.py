@@ -78,6 +78,13 @@ class Settings:
         default=Path("penstock-data"),
         metadata=_help("Folder that holds everything Penstock keeps."),
     )
+    secret_key: Path | None = dataclasses.field(
+        default=None,
+        metadata=_help(
+            "File with the key that encrypts the secrets of destinations; made when the first one "
+            "is stored. Default: `secret.key` in the data folder."
+        ),
+    )
     host: str = dataclasses.field(
         default="0.0.0.0", metadata=_help("Address the collector listens on.")
     )
@@ -246,6 +253,37 @@ class Settings:
         default=4,
         metadata=_help("Queries that may run at once; one more is refused as busy."),
     )
+    retry_limit: int = dataclasses.field(
+        default=100_000,
+        metadata=_help(
+            "Deliveries of one destination that may wait to be tried again; when there are so many "
+            "its other events wait in the journal."
+        ),
+    )
+    replay_rate: int = dataclasses.field(
+        default=1_000,
+        metadata=_help("Events a second that a replay sends to a destination at most."),
+    )
+    allow_private_destinations: bool = dataclasses.field(
+        default=False,
+        metadata=_help(
+            "Whether destinations may reach addresses of private networks and of this machine. "
+            "Off: whoever may set up a destination can't have Penstock ask what is around it."
+        ),
+    )
+    exports_folder: Path | None = dataclasses.field(
+        default=None,
+        metadata=_help(
+            "Folder below which destinations may write files of this machine. Default: exports "
+            "in the data folder."
+        ),
+    )
+    functions_folder: Path | None = dataclasses.field(
+        default=None,
+        metadata=_help(
+            "Folder with the Python files of functions. Default: functions in the data folder."
+        ),
+    )
     log_format: str = dataclasses.field(
         default="auto",
         metadata=_help(
@@ -298,6 +336,21 @@ class Settings:
         return self.data / "state.sqlite"
 
     @property
+    def secret_key_file(self) -> Path:
+        """The key that encrypts the secrets in the state store."""
+        return self.secret_key or self.data / "secret.key"
+
+    @property
+    def destinations_folder(self) -> Path:
+        """Folder of tools that a user wrote."""
+        return self.data / "destinations"
+
+    @property
+    def deliveries_file(self) -> Path:
+        """How far each destination is, and what became of its events."""
+        return self.data / "deliveries.sqlite"
+
+    @property
     def engine_file(self) -> Path:
         """The settings of the running engine, for commands that were called with others."""
         return self.run_folder / "engine.json"
@@ -306,6 +359,16 @@ class Settings:
     def token_file(self) -> Path:
         """A token for commands of this machine, while the management API serves."""
         return self.run_folder / "cli.token"
+
+    @property
+    def exports_root(self) -> Path:
+        """Folder below which destinations may write files."""
+        return self.exports_folder or self.data / "exports"
+
+    @property
+    def functions_root(self) -> Path:
+        """Folder with the Python files of functions."""
+        return self.functions_folder or self.data / "functions"
 
     def failure_file(self, label: str) -> Path:
         """Where a role leaves the error that ended it."""

@@ -1,0 +1,1 @@
+"""The tools Penstock can send to, one package each."""

@@ -1,0 +1,1 @@
+"""What several tools need alike: hashing of personal data, names of places."""
