@@ -17,8 +17,9 @@ from typing import IO, Any
 
 import msgspec
 
+from penstock.destinations.delivery.wanted import is_wanted
 from penstock.errors import AlreadyRunning, PenstockError
-from penstock.metrics import forget_snapshots
+from penstock.metrics import SnapshotFile, forget_snapshots
 from penstock.settings import Settings, load_settings
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "is_running",
     "role_label",
     "running_settings",
+    "settings_as_json",
 ]
 
 log = logging.getLogger("penstock.engine")
@@ -40,6 +42,8 @@ _DRAIN_S = 30.0
 _RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 5.0
 _TOLD_AFTER = 3
+_DEMAND_S = 0.5
+"""How often it is asked whether a role on demand is wanted."""
 _LOCK_PATIENCE_S = 1.0
 _LOCK_PAUSE_S = 0.02
 
@@ -118,7 +122,7 @@ def running_settings(settings: Settings) -> Settings | None:
     return replace(load_settings(stored, {}, Path(os.devnull)), data=settings.data)
 
 
-def _as_json(settings: Settings) -> str:
+def settings_as_json(settings: Settings) -> str:
     """Settings as ``load_settings`` takes them for flags."""
     return msgspec.json.encode(
         {name: _plain(value) for name, value in asdict(settings).items()}
@@ -139,6 +143,8 @@ class _Role:
     started: float = 0.0
     failures: int = 0
     not_before: float = 0.0
+    on_demand: bool = False
+    """Whether it runs only while there is something for it to do, and ends by itself."""
 
     @property
     def label(self) -> str:
@@ -169,6 +175,7 @@ class Engine:
             _Role("process", 0),
             _Role("monitor", 0),
             _Role("warehouse", 0),
+            _Role("deliver", 0, on_demand=True),
             *([_Role("api", 0)] if settings.console_port else []),
             *([_Role("snapshot", 0)] if settings.snapshot_every else []),
         ]
@@ -182,7 +189,8 @@ class Engine:
             self._tell_settings()
             for role in reversed(self._roles):
                 self._settings.failure_file(role.label).unlink(missing_ok=True)
-                self._spawn(role)
+                if self._is_wanted(role):
+                    self._spawn(role)
         except OSError as error:
             self.stop()
             raise PenstockError(f"can't start the engine: {error}") from error
@@ -192,7 +200,7 @@ class Engine:
         file = self._settings.engine_file
         file.unlink(missing_ok=True)
         file.touch(0o600)
-        file.write_text(_as_json(self._settings), encoding="utf-8")
+        file.write_text(settings_as_json(self._settings), encoding="utf-8")
 
     def watch(self) -> None:
         """Restart roles that ended; call this a few times a second.
@@ -203,17 +211,26 @@ class Engine:
             now = time.monotonic()
             if role.child is None:
                 if now >= role.not_before:
-                    self._restart(role)
+                    role.not_before = now + _DEMAND_S
+                    if self._is_wanted(role):
+                        self._restart(role)
                 continue
             status = role.child.poll()
             if now - role.started > _STEADY_S:
                 self._steady(role)
             if status is not None:
                 self._forget(role)
+                if role.on_demand and not status:
+                    SnapshotFile(self._settings.run_folder, role.label).remove()
+                    continue
                 how = f"signal {-status}" if status < 0 else f"status {status}"
                 if status == HOPELESS:
                     raise PenstockError(f"{role.label}: {self._reason(role, 'ended')}")
                 self._failed(role, f"ended with {how}")
+
+    def _is_wanted(self, role: _Role) -> bool:
+        settings = self._settings
+        return not role.on_demand or is_wanted(settings.state_file, settings.deliveries_file)
 
     def _restart(self, role: _Role) -> None:
         """Start a role again; that it can't be forked just now is one more failure of it."""
@@ -259,7 +276,7 @@ class Engine:
 
     def stop(self) -> None:
         """Drain: collectors first, then what reads after them; kill what does not end."""
-        for name in ("snapshot", "api", "collector", "process", "monitor", "warehouse"):
+        for name in ("snapshot", "api", "collector", "process", "deliver", "monitor", "warehouse"):
             ending = [role for role in self._roles if role.name == name]
             children = [role.child for role in ending if role.child is not None]
             for child in children:
@@ -301,7 +318,7 @@ class Engine:
         command = [sys.executable, "-m", "penstock.roles", role.name, str(role.partition)]
         role.started = time.monotonic()
         role.child = subprocess.Popen(
-            [*command, _as_json(self._settings)],
+            [*command, settings_as_json(self._settings)],
             stdin=subprocess.PIPE,
             stderr=self._log_fd,
         )

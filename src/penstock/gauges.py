@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,18 @@ from penstock.metrics import Distribution, Histogram, Page, SnapshotFile, Value
 from penstock.settings import Settings
 
 if TYPE_CHECKING:
+    from penstock.destinations.delivery.records import Figures
     from penstock.warehouses.contract import Loaded  # and with it pyarrow, for every role
 
-__all__ = ["LoadTally", "Reporter", "lag", "ledger_page", "load_page", "process_page"]
+__all__ = [
+    "LoadTally",
+    "Reporter",
+    "deliver_page",
+    "lag",
+    "ledger_page",
+    "load_page",
+    "process_page",
+]
 
 log = logs.get("penstock.engine")
 _EVERY_S = 1.0
@@ -63,7 +72,9 @@ class Reporter:
         self._file.write(page)
 
     def _gauges(self) -> tuple[Value, ...]:
-        topic = READERS[self._role]
+        topic = READERS.get(self._role)
+        if topic is None:
+            return ()
         events, age = lag(self._journal, self._role, topic, time.time_ns() // 1000)
         values = (
             Value("penstock_lag_events", float(events), (self._role,)),
@@ -104,16 +115,21 @@ def process_page(processed: int, duplicates: int) -> Page:
 
 def ledger_page(connection: sqlite3.Connection, since: timedelta = timedelta(hours=48)) -> Page:
     """What the loss ledger misses by stage; losses and doubles do not make up for each other."""
+    from penstock.monitor.delivered import delivery_rows
     from penstock.monitor.ledger import ledger_rows
 
     missing = Counter({"collector": 0, "process": 0, "warehouse": 0})
     try:
-        unbalanced = ledger_rows(connection, since=datetime.now(UTC) - since, unbalanced=True)
+        begin = datetime.now(UTC) - since
+        unbalanced = ledger_rows(connection, since=begin, unbalanced=True)
+        undelivered = delivery_rows(connection, since=begin, unbalanced=True)
     except sqlite3.Error as error:
         log.debug("no ledger", error=error)
         return Page()
     for row in unbalanced:
         missing.update({stage: abs(events) for stage, events in row.missing.items()})
+    for gap in undelivered:
+        missing[f"deliver:{gap.destination}"] += abs(gap.missing)
     return Page(
         tuple(
             Value("penstock_ledger_missing_events", float(events), (stage,))
@@ -138,6 +154,22 @@ class LoadTally:
         self.filtered += loaded.filtered
         self.discards += loaded.discards
         self.seconds.observe(seconds)
+
+
+def deliver_page(figures: Iterable[Figures]) -> Page:
+    """The figures of ``deliver``."""
+    prefix = "penstock_deliver_"
+    values: list[Value] = []
+    for one in figures:
+        labels = (one.destination,)
+        values += (
+            Value(f"{prefix}events_total", float(count), (one.destination, step))
+            for step, count in sorted(one.steps.items())
+        )
+        values.append(Value(f"{prefix}behind_events", float(one.behind), labels))
+        values.append(Value(f"{prefix}waiting_events", float(one.waiting), labels))
+        values.append(Value(f"{prefix}up", float(one.state in ("delivering", "retrying")), labels))
+    return Page(tuple(values))
 
 
 def load_page(tally: LoadTally) -> Page:

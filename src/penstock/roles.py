@@ -11,16 +11,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from penstock import logs
 from penstock.engine import HOPELESS, role_label
 from penstock.errors import FormatTooNew, PenstockError, WarehouseError, WarehouseInvalid
-from penstock.gauges import LoadTally, Reporter, ledger_page, load_page, process_page
+from penstock.gauges import (
+    LoadTally,
+    Reporter,
+    deliver_page,
+    ledger_page,
+    load_page,
+    process_page,
+)
 from penstock.metrics import Page, SnapshotFile
 from penstock.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from penstock.destinations.delivery.records import Figures
+    from penstock.destinations.functions.sources import SourceFunctions
 
 __all__ = ["ROLES", "main"]
 
@@ -43,21 +54,24 @@ def collect(settings: Settings, stop: threading.Event, partition: int) -> None:
     if stop.is_set():
         return
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
-    workspace = Workspace(settings.state_file)
+    workspace = Workspace.of(settings)
     run_collector(settings, partition, journal, workspace)
 
 
 def process(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Read ``received``, drop duplicates, write ``events``."""
+    from penstock.destinations.functions.states import StateFile
     from penstock.journal.contract import COUNTS, EVENTS, RECEIVED, REJECTED
     from penstock.journal.sqlite import SqliteJournal
     from penstock.process.dedupe import DedupeIndex
     from penstock.process.worker import ProcessWorker
 
     del partition
+    functions = _source_functions(settings)
+    states = StateFile(settings.run_folder, "process")
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
     index = DedupeIndex(settings.data / "dedupe", settings.dedupe_window)
-    worker = ProcessWorker(journal, index)
+    worker = ProcessWorker(journal, index, screen=functions)
     ages = {
         RECEIVED: settings.received_retention,
         EVENTS: settings.events_retention,
@@ -75,16 +89,34 @@ def process(settings: Settings, stop: threading.Event, partition: int) -> None:
     report = Reporter(
         settings, "process", watched, lambda: process_page(worker.processed, worker.duplicates)
     )
-    _loop(stop, worker.step, maintain, report, pause_s=0.0)
+
+    def tell() -> None:
+        report()
+        states.write(functions.states)
+
+    _loop(stop, worker.step, maintain, tell, pause_s=0.0)
     worker.close()
+    functions.close()
     index.close()
     watched.close()
     journal.close()
 
 
+def _source_functions(settings: Settings) -> SourceFunctions:
+    from penstock.destinations.functions.chain import Place
+    from penstock.destinations.functions.sources import SourceFunctions
+    from penstock.glance import FunctionSetups
+
+    setups = FunctionSetups(settings.state_file, settings.secret_key_file)
+    place = Place(settings.functions_root, settings.allow_private_destinations)
+    return SourceFunctions(setups, place)
+
+
 def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Load ``events`` into the warehouse, and answer queries."""
+    from penstock.glance import SyncRules
     from penstock.journal.sqlite import SqliteJournal
+    from penstock.warehouses.backfill import Backfills
     from penstock.warehouses.copies import CopyServer
     from penstock.warehouses.duckdb import DuckDbWarehouse
     from penstock.warehouses.loader import Loader
@@ -101,9 +133,11 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
         warehouse_id=settings.warehouse_id,
         sql_timeout=settings.sql_timeout.total_seconds(),
         sql_parallel=settings.sql_parallel,
+        selective=SyncRules(settings.state_file, settings.warehouse_id),
     )
     loader = Loader(journal, engine, chunk=settings.warehouse_chunk)
-    server = QueryServer(settings.socket_file, engine.readers)
+    backfills = Backfills(journal, engine)
+    server = QueryServer(settings.socket_file, engine.readers, backfills.start)
     copies = CopyServer(settings.copies_socket, engine.checkpoints.held)
 
     tally = LoadTally()
@@ -111,8 +145,9 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
     def step() -> int:
         began = time.monotonic()
         loaded = loader.step()
+        filled = backfills.step()
         if loaded is None:
-            return 0
+            return filled
         tally.add(loaded, time.monotonic() - began)
         return loaded.events
 
@@ -130,8 +165,59 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
     journal.close()
 
 
+def deliver(settings: Settings, stop: threading.Event, partition: int) -> None:
+    """Send ``events`` to the destinations; ends when there is none to send to."""
+    from penstock.destinations.delivery.role import run_deliver
+    from penstock.destinations.functions.before import DestinationFunctions
+    from penstock.destinations.functions.chain import Place
+    from penstock.destinations.functions.states import StateFile
+    from penstock.glance import FunctionSetups
+    from penstock.journal.sqlite import SqliteJournal
+    from penstock.workspace.audit import Actor
+    from penstock.workspace.store import Workspace
+
+    del partition
+    gc.set_threshold(50_000, 20, 100)  # events make many objects, and few cycles
+    journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
+    watched = SqliteJournal(settings.journal_folder)
+    workspace = Workspace.of(settings)
+    by = Actor("command", "deliver")
+
+    functions = DestinationFunctions(
+        FunctionSetups(settings.state_file, settings.secret_key_file),
+        Place(settings.functions_root, settings.allow_private_destinations),
+    )
+    states = StateFile(settings.run_folder, "deliver")
+
+    def report(figures: Callable[[], list[Figures]]) -> Callable[[], None]:
+        reporter = Reporter(settings, "deliver", watched, lambda: deliver_page(figures()))
+
+        def tell() -> None:
+            reporter()
+            states.write(functions.states)
+
+        return tell
+
+    try:
+        run_deliver(
+            settings,
+            journal,
+            workspace,
+            stop.is_set,
+            renew=lambda slug, token: workspace.renew_token(slug, token, by),
+            reporter=report,
+            functions_of=functions,
+        )
+    finally:
+        functions.close()
+        workspace.close()
+        watched.close()
+        journal.close()
+
+
 def monitor(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Count what passes: volumes, the schema catalogue, the loss ledger."""
+    from penstock.destinations.delivery.asked import DeliveriesAsked
     from penstock.journal.sqlite import SqliteJournal
     from penstock.monitor.store import MonitorStore
     from penstock.monitor.worker import MonitorWorker
@@ -146,6 +232,7 @@ def monitor(settings: Settings, stop: threading.Event, partition: int) -> None:
         masked=settings.monitor_masked,
         retention=settings.monitor_retention,
         ask=lambda sql: ask_rows(settings.socket_file, sql, _ASK_S),
+        ask_deliveries=DeliveriesAsked(settings.deliveries_file),
     )
     watched = SqliteJournal(settings.journal_folder)
     report = Reporter(settings, "monitor", watched, lambda: ledger_page(store.connection))
@@ -168,7 +255,7 @@ def api(settings: Settings, stop: threading.Event, partition: int) -> None:
     if stop.is_set():
         return
     journal = SqliteJournal(settings.journal_folder)
-    workspace = Workspace(settings.state_file)
+    workspace = Workspace.of(settings)
     threading.Thread(target=_report_alone, args=(settings, "api", stop), daemon=True).start()
     try:
         run_api(settings, journal, workspace, lambda: damage_reports(settings.journal_folder), stop)
@@ -203,6 +290,7 @@ ROLES: dict[str, Callable[[Settings, threading.Event, int], None]] = {
     "api": api,
     "collector": collect,
     "process": process,
+    "deliver": deliver,
     "monitor": monitor,
     "warehouse": warehouse,
     "snapshot": snapshot,

@@ -320,6 +320,18 @@ class JournalContract(ABC):
         journal.commit("slow", TOPIC, 0, 40)
         assert len(journal.expire(TOPIC, timedelta(0), 0)) == 2
 
+    def test_a_consumer_that_is_forgotten_holds_nothing_back(self, stores: Stores) -> None:
+        journal = self._days(stores, 4)
+        journal.commit("stays", TOPIC, 0, 40)
+        journal.commit("leaves", TOPIC, 0, 5)
+        assert journal.expire(TOPIC, timedelta(0), 0) == []
+        journal.forget("leaves", "other topic")
+        assert journal.expire(TOPIC, timedelta(0), 0) == []
+        journal.forget("leaves", TOPIC)
+        assert journal.position("leaves", TOPIC, 0) == 0
+        assert len(journal.expire(TOPIC, timedelta(0), 0)) == 3
+        journal.forget("nobody", TOPIC)
+
     def test_a_consumer_of_a_topic_needs_its_new_partitions(self, stores: Stores) -> None:
         journal = self._days(stores, 3)
         self._days(stores, 3, partition=1)

@@ -161,6 +161,27 @@ def test_what_asks_not_to_be_loaded_is_filtered(parts: Parts) -> None:
     assert poll() == [("a", "stored", ""), ("a", "filtered", why)]
 
 
+def test_what_destinations_did_is_told_beside_the_fate(parts: Parts) -> None:
+    told: dict[tuple[int, int], dict[str, tuple[str, str]]] = {}
+    tail = parts.real_tail(ask_fates=lambda places: {p: told[p] for p in places if p in told})
+
+    def poll() -> list[tuple[str, dict[str, str]]]:
+        parts.now += 2
+        return [(item.fate, item.deliveries) for item in tail.poll().items]
+
+    parts.journals.receive(event("m1"))
+    assert poll() == [("received", {})]
+    parts.process()
+    assert poll() == [("stored", {})]
+    told[0, 0] = {"hook": ("retried", "503")}
+    assert poll() == [("stored", {"hook": "retried 503"})]
+    assert poll() == []
+    told[0, 0] = {"hook": ("delivered", ""), "crm": ("filtered", "NO_MATCHING_MAPPING")}
+    parts.load()
+    whole = {"hook": "delivered", "crm": "filtered NO_MATCHING_MAPPING"}
+    assert ("loaded", whole) in poll() + poll()
+
+
 def test_a_warehouse_that_is_away_is_asked_ever_less_often(parts: Parts) -> None:
     parts.answers = False
     poll = parts.tail()

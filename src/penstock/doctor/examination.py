@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from penstock.doctor import configuration, folder, operation
+from penstock.doctor import configuration, folder, functions, operation
 from penstock.doctor.findings import PROBLEM, Examined, Finding, Machine
 from penstock.engine import holder, running_settings
 
@@ -33,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     operation.check_lag,
     operation.check_ledger,
     operation.check_sources,
+    functions.check_functions,
 )
 """In the order of what a person looks at: settings, the folder, what runs on it."""
 

@@ -207,6 +207,7 @@ def check_lag(place: Examined) -> Iterator[Finding]:
 
 def check_ledger(place: Examined) -> Iterator[Finding]:
     """Events that went missing between two stages."""
+    from penstock.monitor.delivered import delivery_rows
     from penstock.monitor.ledger import ledger_rows
 
     file = place.settings.monitor_file
@@ -216,12 +217,15 @@ def check_ledger(place: Examined) -> Iterator[Finding]:
     try:
         with closing(opened(file)) as connection:
             unbalanced = ledger_rows(connection, since=since, unbalanced=True)
+            undelivered = delivery_rows(connection, since=since, unbalanced=True)
     except sqlite3.Error:
         return  # the check of formats tells of a file that can't be read
     missing: Counter[tuple[str, str]] = Counter()
     for row in unbalanced:
         for stage, events in row.missing.items():
             missing[stage, row.source] += events
+    for gap in undelivered:
+        missing[f"deliver:{gap.destination}", gap.source] += gap.missing
     for (stage, source), events in missing.items():
         what = "lost" if events >= 0 else "doubled"
         yield Finding(

@@ -145,6 +145,9 @@ class Journal(Protocol):
     def commit(self, consumer: str, topic: str, partition: int, position: int) -> None:
         """Remember where a consumer reads on; retention keeps what it has not read."""
 
+    def forget(self, consumer: str, topic: str) -> None:
+        """A consumer reads a topic no more: retention keeps nothing for it, its positions are 0."""
+
     def expire(self, topic: str, age: timedelta, max_bytes: int) -> list[str]:
         """Drop old segments that every consumer has read; returns a line for each.
 

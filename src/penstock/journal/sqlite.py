@@ -161,6 +161,10 @@ class SqliteJournal:
             consumer, topic, partition, position,
         )  # fmt: skip
 
+    def forget(self, consumer: str, topic: str) -> None:
+        """A consumer reads a topic no more; see the contract."""
+        self._ask("DELETE FROM positions WHERE consumer=? AND topic=?", consumer, topic)
+
     def _ask(self, query: str, *values: str | int) -> Any:
         """The first column of the first row, if any."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +18,17 @@ from penstock.process.meta import EventsMeta, decode_events_meta
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DUPLICATE", "FILTERED", "LOADED", "RECEIVED_FATE", "STORED", "Fate", "Fates", "Watched"]
+__all__ = [
+    "DUPLICATE",
+    "FILTERED",
+    "LOADED",
+    "RECEIVED_FATE",
+    "STORED",
+    "AskFates",
+    "Fate",
+    "Fates",
+    "Watched",
+]
 
 RECEIVED_FATE = "received"
 STORED = "stored"
@@ -30,7 +40,12 @@ _CHUNK = 4_000
 _FAR = 10_000
 """Events beyond which the place to look is searched for, rather than read up to."""
 _SHOWN = 3
+_FATES_EVERY_S = 0.5
 Ask = Callable[[str], "pa.Table"]
+AskFates = Callable[
+    [Iterable[tuple[int, int]]], Mapping[tuple[int, int], Mapping[str, tuple[str, str]]]
+]
+"""``DeliveryStore.fates``."""
 _decode = msgspec.msgpack.Decoder(list[Record]).decode
 
 
@@ -40,6 +55,8 @@ class Fate:
 
     name: str
     note: str = ""
+    deliveries: Mapping[str, str] | None = None
+    """What became of it at destinations, where that is the news; ``name`` is empty then."""
 
 
 @dataclass
@@ -65,7 +82,12 @@ class Fates:
     """Follows a bounded number of events through the journal and the warehouse."""
 
     def __init__(
-        self, journal: Journal, ask: Ask | None, clock: Callable[[], float], most: int = 1_000
+        self,
+        journal: Journal,
+        ask: Ask | None,
+        clock: Callable[[], float],
+        most: int = 1_000,
+        ask_fates: AskFates | None = None,
     ) -> None:
         self._journal = journal
         self._ask = ask
@@ -79,6 +101,10 @@ class Fates:
         """By partition of ``events``, what was looked at."""
         self._ask_at = 0.0
         self._pause = 1.0
+        self._ask_fates = ask_fates
+        self._delivering: dict[int, tuple[Watched, dict[str, str]]] = {}
+        """Stored, with what is known of it at destinations; the newest."""
+        self._fates_at = 0.0
 
     def watch(self, event: Watched) -> None:
         """Follow one more; the oldest is let go when there are too many."""
@@ -97,6 +123,24 @@ class Fates:
             yield from self._settle(read_to)
         if self._stored and self._ask is not None and self._clock() >= self._ask_at:
             yield from self._loaded(self._ask)
+        if self._delivering and self._ask_fates is not None and self._clock() >= self._fates_at:
+            self._fates_at = self._clock() + _FATES_EVERY_S
+            yield from self._delivered(self._ask_fates)
+
+    def _delivered(self, ask: AskFates) -> Iterator[tuple[Watched, Fate]]:
+        """What destinations did since the last look."""
+        places = {event.stored_at: number for number, (event, _) in self._delivering.items()
+                  if event.stored_at is not None}  # fmt: skip
+        try:
+            found = ask(places)
+        except PenstockError:
+            return
+        for place, told in found.items():
+            event, before = self._delivering[places[place]]
+            now = {slug: f"{step} {code}".strip() for slug, (step, code) in told.items()}
+            if now != before:
+                self._delivering[event.number] = (event, now)
+                yield event, Fate("", deliveries=now)
 
     # Stored or duplicate --------------------------------------------------------------------
 
@@ -111,6 +155,9 @@ class Fates:
             for event in list(self._find(part, read_to)):
                 del self._waiting[event.number]
                 self._stored[event.number] = event
+                self._delivering[event.number] = (event, {})
+                if len(self._delivering) > self.most:
+                    del self._delivering[next(iter(self._delivering))]
                 self._ask_at, self._pause = min(self._ask_at, self._clock() + 1.0), 1.0
                 yield event, Fate(STORED)
         for event in list(self._waiting.values()):

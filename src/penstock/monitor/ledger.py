@@ -5,12 +5,13 @@ given apart from what it hands on:
 
 ==========  =====================================================================================
 collector   ``accepted``: events that a 200 promised, by the requests' items; ``refused`` likewise
-process     ``read`` from ``received``, and ``duplicate``
+process     ``read`` from ``received``, and ``duplicate``; ``removed`` and ``added`` by functions
 journal     ``stored``: what stands in ``events``; ``rejected``: what stands in ``rejected``
 warehouse   ``loaded``, ``filtered`` by integrations, ``discarded`` whole
 ==========  =====================================================================================
 
-So ``accepted - read`` is what the collector lost, ``read - duplicate - stored`` the process step,
+So ``accepted - read`` is what the collector lost, and
+``read - duplicate - removed + added - stored`` the process step,
 ``confirmed - loaded - filtered - discarded`` the warehouse, where ``confirmed`` is the part of
 ``stored`` that the warehouse has passed. All are zero when nothing is lost, at any moment, since
 only ranges that the next stage has taken in are compared. A negative one is what came out twice.
@@ -35,7 +36,7 @@ __all__ = ["Hole", "Ledger", "LedgerRow", "ledger_holes", "ledger_rows"]
 
 _COLUMNS = (
     "accepted", "refused", "read", "duplicate", "stored", "rejected",
-    "confirmed", "loaded", "filtered", "discarded",
+    "confirmed", "loaded", "filtered", "discarded", "removed", "added",
 )  # fmt: skip
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS ledger (source TEXT NOT NULL, hour INTEGER NOT NULL,
@@ -73,6 +74,10 @@ class LedgerRow:
     loaded: int
     filtered: int
     discarded: int
+    removed: int = 0
+    """Dropped or refused by functions on the source."""
+    added: int = 0
+    """Made by them, beyond one event of one."""
 
     @property
     def waiting(self) -> int:
@@ -84,7 +89,7 @@ class LedgerRow:
         """Events lost (or, below zero, doubled) by stage; empty when the row balances."""
         differences = {
             "collector": self.accepted - self.read + self.refused - self.rejected,
-            "process": self.read - self.duplicate - self.stored,
+            "process": self.read - self.duplicate - self.removed + self.added - self.stored,
             "warehouse": self.confirmed - self.loaded - self.filtered - self.discarded,
         }
         return {stage: n for stage, n in differences.items() if n}
@@ -145,6 +150,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         connection.executescript(_SCHEMA)
+        _add_columns(connection)
         self._sums = _Sums()
         self._ranges: dict[int, list[tuple[int, int]]] = {}
         for partition, first, end in connection.execute(
@@ -183,6 +189,9 @@ class Ledger:
             self._sums.add("accepted", Counter({key: count.accepted}))
             self._sums.add("read", Counter({key: count.read}))
             self._sums.add("duplicate", Counter({key: count.duplicate}))
+            if count.removed or count.added:
+                self._sums.add("removed", Counter({key: count.removed}))
+                self._sums.add("added", Counter({key: count.added}))
         self._ranges[meta.partition] = _merged(
             [*self._ranges.get(meta.partition, []), (meta.first, meta.end)]
         )
@@ -300,6 +309,14 @@ class Ledger:
         self._connection.execute(
             'DELETE FROM ledger_unconfirmed WHERE part = ? AND "end" <= ?', place
         )
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Those that a file from before functions lacks."""
+    known = {row[1] for row in connection.execute("PRAGMA table_info(ledger)")}
+    for name in _COLUMNS:
+        if name not in known:
+            connection.execute(f"ALTER TABLE ledger ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0")
 
 
 def _question(since: int) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.events.model import RejectedRecord, Source
 from penstock.journal.contract import COUNTS, EVENTS, RECEIVED, REJECTED, Journal
+from penstock.monitor.delivered import delivery_rows
 from penstock.monitor.discards import Discarded, discards_lately
 from penstock.monitor.ledger import ledger_holes, ledger_rows
 from penstock.monitor.store import MonitorStore
@@ -63,7 +64,7 @@ class Missing:
     hour: str
     """Of receipt, ISO-8601 in UTC."""
     stage: str
-    """collector, process or warehouse."""
+    """collector, process, warehouse, or ``deliver:`` and a destination."""
     events: int
 
 
@@ -255,6 +256,10 @@ def _balance(store: MonitorStore, since: datetime) -> Balance:
         Missing(row.source, row.hour.isoformat(), stage, events)
         for row in ledger_rows(store.connection, unbalanced=True)
         for stage, events in row.missing.items()
+    ]
+    missing += [
+        Missing(row.source, row.hour.isoformat(), f"deliver:{row.destination}", row.missing)
+        for row in delivery_rows(store.connection, unbalanced=True)
     ]
     return Balance(
         accepted=sum(row.accepted for row in lately),

@@ -15,7 +15,7 @@ from penstock.errors import JournalError
 from penstock.events.model import ABSENT, Record, RejectedRecord
 from penstock.events.validation import heal_surrogates
 from penstock.journal.contract import RECEIVED, REJECTED, Journal
-from penstock.monitor.fates import RECEIVED_FATE, Fates, Watched
+from penstock.monitor.fates import RECEIVED_FATE, AskFates, Fate, Fates, Watched
 from penstock.monitor.names import name_of_refused, named
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ class TailItem(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was rejected."""
     note: str = ""
     """The reason, or what was left out when it was loaded."""
+    deliveries: dict[str, str] = {}
+    """What became of it by destination: ``delivered``, ``filtered NO_MATCHING_MAPPING``,
+    ``retried 503`` and the like."""
 
 
 class TailFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,9 +120,11 @@ class Tail:
         back: int = 0,
         most: int = 25,
         is_routed: Callable[[Raw], bool] = lambda _: True,
+        ask_fates: AskFates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``is_routed`` tells from ``integrations`` whether the warehouse takes an event."""
+        """``is_routed`` tells from ``integrations`` whether the warehouse takes an event,
+        ``ask_fates`` what became of events at destinations."""
         self._journal = journal
         self._only = only
         self._back = back
@@ -131,7 +136,7 @@ class Tail:
             for topic in (RECEIVED, REJECTED)
             for part in journal.partitions(topic)
         }
-        self._fates = Fates(journal, ask, clock)
+        self._fates = Fates(journal, ask, clock, ask_fates=ask_fates)
         self._shown: dict[int, TailItem] = {}
         self._next = 0
         self._first = True
@@ -155,7 +160,7 @@ class Tail:
         for event, fate in self._fates.changes(read_to):
             before = self._shown.get(event.number)
             if before is not None:
-                item = msgspec.structs.replace(before, update=True, fate=fate.name, note=fate.note)
+                item = _changed(before, fate)
                 self._shown[event.number] = item
                 polled.items.append(item)
         return polled
@@ -243,6 +248,13 @@ class Tail:
                 found.twin,
             )
         )
+
+
+def _changed(item: TailItem, fate: Fate) -> TailItem:
+    """The item with what is new of it."""
+    if fate.deliveries is not None:
+        return msgspec.structs.replace(item, update=True, deliveries=dict(fate.deliveries))
+    return msgspec.structs.replace(item, update=True, fate=fate.name, note=fate.note)
 
 
 def _records(topic: str, body: bytes) -> Sequence[Record | RejectedRecord]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from penstock.errors import JournalDamaged, MonitorError, PenstockError
 from penstock.events.model import Record, RejectedRecord
 from penstock.journal.contract import COUNTS, EVENTS, REJECTED, Block, Journal
 from penstock.monitor.catalogue import CatalogueWriter
+from penstock.monitor.delivered import AskDeliveries, DeliveryLedger
 from penstock.monitor.ledger import Ask, Ledger
 from penstock.monitor.masks import Masks
 from penstock.monitor.names import EventIds, name_of, name_of_refused
@@ -43,6 +45,7 @@ _PATIENCE_S = 10.0
 _CONFIRM_S = 5.0
 decode_records = msgspec.msgpack.Decoder(list[Record]).decode
 decode_rejected = msgspec.msgpack.Decoder(list[RejectedRecord]).decode
+Asked = TypeVar("Asked")
 Key = tuple[str, str, int]
 """(source, event name, minutes since 1970)."""
 
@@ -91,6 +94,7 @@ class MonitorWorker:
         retention: timedelta = timedelta(days=90),
         ledger: Callable[[sqlite3.Connection], Ledger] = Ledger,
         ask: Ask | None = None,
+        ask_deliveries: AskDeliveries | None = None,
         every: timedelta = timedelta(seconds=1),
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -102,6 +106,8 @@ class MonitorWorker:
         self._new_ledger = ledger
         self._ledger = ledger(store.connection)
         self._ask = ask
+        self._deliveries = DeliveryLedger(store.connection, journal)
+        self._ask_deliveries = ask_deliveries
         self._every = every.total_seconds()
         self._clock = clock
         self._now = now
@@ -135,16 +141,20 @@ class MonitorWorker:
             fold(self._store.connection, self._now(), self._retention)
 
     def confirm(self) -> None:
-        """Compare the ledger with what the warehouse says; nothing when it does not answer."""
-        if self._ask is None:
-            return
+        """Compare the ledger with what readers say; nothing with one that does not answer."""
+        if self._ask is not None:
+            self._compare(self._ledger.confirm, self._ask)
+        if self._ask_deliveries is not None:
+            self._compare(self._deliveries.confirm, self._ask_deliveries)
+
+    def _compare(self, confirm: Callable[[Asked], object], ask: Asked) -> None:
         try:
             with self._store.transaction():
-                self._ledger.confirm(self._ask)
+                confirm(ask)
         except MonitorError:
             raise
         except PenstockError as error:
-            log.debug("the warehouse does not answer: %s", error)
+            log.debug("a reader does not say how far it is: %s", error)
 
     def close(self) -> None:
         """Count what is there; the journal and the store are the caller's."""
@@ -160,6 +170,7 @@ class MonitorWorker:
                 self._write(found)
         except BaseException:  # what the ledger was told of is going to be read again
             self._ledger = self._new_ledger(self._store.connection)
+            self._deliveries = DeliveryLedger(self._store.connection, self._journal)
             raise
         return found
 
@@ -260,6 +271,7 @@ class MonitorWorker:
             if found.examined < _EXAMINED:
                 self._examine(found, record, name_of(payload))
         self._ledger.observe(part, block, records)
+        self._deliveries.observe(part, block, records)
 
     def _entry(
         self, found: _Round, record: Record, raw: tuple[str, bytes, int] | None
@@ -311,6 +323,7 @@ class MonitorWorker:
                 self._write_counts(found)
                 self._write_shapes(found)
                 self._ledger.flush(caught_up=found.caught_up)
+                self._deliveries.flush()
                 self._store.connection.executemany(
                     "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
                     [(*place, position) for place, position in found.positions.items()],
