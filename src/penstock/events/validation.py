@@ -50,6 +50,11 @@ INGEST_CODES: dict[str, str] = {
     "too_many_properties": "Properties or traits beyond 10,000; the event is kept without them. "
     "Only where `max_event_bytes` was raised: by default an event has no room for as many.",
     "journal_damaged": "Stored bytes were damaged on disk and could not be read back.",
+    "function_failed": "A function on the source raised an error, or returned no valid event.",
+    "function_stopped": "A function on the source took too long or too much memory.",
+    "function_rejected": "A function on the source refused the event.",
+    "function_unavailable": "A function on the source can't be run just now: its file is missing "
+    "or broken, or it is held off.",
 }
 """Every code that can stand in the topic ``rejected``, with its meaning."""
 

@@ -19,6 +19,10 @@ class RangeCount(msgspec.Struct, array_like=True):
     """What stood in those blocks."""
     duplicate: int
     """What had been seen before."""
+    removed: int = 0
+    """What functions on the source dropped or refused."""
+    added: int = 0
+    """What they made beyond one event of one."""
 
 
 class EventsMeta(msgspec.Struct):

@@ -17,6 +17,7 @@ from penstock.events.model import Record, RejectedRecord
 from penstock.journal.contract import COUNTS, EVENTS, RECEIVED, REJECTED, Block, Journal, NewBlock
 from penstock.process.dedupe import DedupeIndex, Keyed, keyed
 from penstock.process.meta import EventsMeta, RangeCount, decode_events_meta
+from penstock.process.screening import Screen, Screened
 
 __all__ = ["CONSUMER", "ProcessWorker", "decode_records"]
 
@@ -54,7 +55,8 @@ class ProcessWorker:
     A step, in this order, so that a crash between any two repeats nothing and loses nothing:
 
     1. read a range of ``received``
-    2. drop what the index has seen
+    2. drop what the index has seen, let functions screen the rest, and append what they refuse to
+       ``rejected``; after a crash before 3 that may be there twice
     3. append to ``events``, with the range's end as the producer's sequence; or, when nothing is
        left of the range, to ``counts``, for the loss ledger
     4. add the keys to the index, with the position in ``events`` that they reach
@@ -65,8 +67,15 @@ class ProcessWorker:
     """
 
     def __init__(
-        self, journal: Journal, index: DedupeIndex, clock: Callable[[], int] = _now_us
+        self,
+        journal: Journal,
+        index: DedupeIndex,
+        clock: Callable[[], int] = _now_us,
+        *,
+        screen: Screen = lambda _: None,
     ) -> None:
+        """``screen``: the functions on sources."""
+        self._screen = screen
         self._journal = journal
         self._index = index
         self._clock = clock
@@ -214,6 +223,7 @@ class ProcessWorker:
         self, number: int, partition: _Partition, records: list[Record], promised: Counts, end: int
     ) -> None:
         fresh = self._index.fresh(records)
+        screened = self._screen(fresh.records) or Screened(fresh.records, [], Counter(), Counter())
         newest_us = max([self._newest_us, *(record.received_us for record in fresh.records)])
         meta = EventsMeta(
             number,
@@ -221,22 +231,27 @@ class ProcessWorker:
             end,
             len(fresh.duplicates),
             newest_us,
-            _range_counts(promised, counted(records), counted(fresh.duplicates)),
+            _range_counts(promised, counted(records), counted(fresh.duplicates), screened),
         )
-        if fresh.records:
-            self._write(fresh, meta)
+        if screened.rejected:
+            self._refuse(number, end, screened.rejected)
+        if screened.records:
+            self._write(fresh, screened.records, meta)
         else:
             self._counts_writer.append([_block(b"\x90", 1, meta)])
+            if fresh.records:
+                self._index.add(fresh, self._index.position())
         self.duplicates += len(fresh.duplicates)
         self.processed += len(records)
         partition.received_us = records[-1].received_us
 
-    def _write(self, fresh: Keyed, meta: EventsMeta) -> None:
-        (first,) = self._writer.append([_block(_encode(fresh.records), len(fresh.records), meta)])
+    def _write(self, fresh: Keyed, records: list[Record], meta: EventsMeta) -> None:
+        """Write the events that stand for the fresh ones; the index remembers those."""
+        (first,) = self._writer.append([_block(_encode(records), len(records), meta)])
         if first is None:
             raise AssertionError(f"events holds received/{meta.partition} up to {meta.end}")
         self._newest_us = meta.newest_us
-        self._index.add(fresh, first + len(fresh.records))
+        self._index.add(fresh, first + len(records))
 
     def commit(self) -> None:
         """Tell the journal how far ``received`` is read, where that changed."""
@@ -253,9 +268,17 @@ class ProcessWorker:
         log.error("%s", text)
         record = RejectedRecord("", self._clock(), "journal_damaged", text, "", original)
         producer = f"process/{topic}/{number}/{'block' if original else 'gap'}"
+        self._append_rejected(NewBlock(_encode([record]), 1, b"", producer, end))
+
+    def _refuse(self, number: int, end: int, records: list[RejectedRecord]) -> None:
+        """What functions did not let pass, of a range that ends there."""
+        producer = f"process/functions/{number}"
+        self._append_rejected(NewBlock(_encode(records), len(records), b"", producer, end))
+
+    def _append_rejected(self, block: NewBlock) -> None:
         writer = self._journal.writer(REJECTED, REJECTED_PARTITION)
         try:
-            writer.append([NewBlock(_encode([record]), 1, b"", producer, end)])
+            writer.append([block])
         finally:
             writer.close()
 
@@ -280,13 +303,16 @@ def _promised(block: Block, records: list[Record]) -> Counts:
     return counted(records) if promised is None else promised
 
 
-def _range_counts(accepted: Counts, read: Counts, duplicate: Counts) -> list[RangeCount]:
+def _range_counts(
+    accepted: Counts, read: Counts, duplicate: Counts, screened: Screened
+) -> list[RangeCount]:
     return [
         RangeCount(
-            source, hour, accepted[source, hour], read[source, hour], duplicate[source, hour]
+            *key, accepted[key], read[key], duplicate[key], screened.removed[key],
+            screened.added[key],
         )
-        for source, hour in sorted({*accepted, *read})
-    ]
+        for key in sorted({*accepted, *read})
+    ]  # fmt: skip
 
 
 def _producer(number: int) -> str:

@@ -1,0 +1,1 @@
+"""User code that events pass, on a source or before a destination."""
