@@ -27,6 +27,9 @@ class Kept:
     def sources(self) -> list[Source]:
         return self.kept
 
+    def browser_settings(self) -> dict[str, dict[str, dict[str, str]]]:
+        return {"web": {"Ads": {"id": str(self.changes)}}}
+
 
 def source(*keys: str) -> Source:
     return Source("web", "Web", "browser", write_keys=keys)
@@ -62,3 +65,14 @@ def test_no_sources_at_first(caplog: pytest.LogCaptureFixture) -> None:
 
     assert caplog.messages == ["1 write key in force"]
     assert directory.find("a") == source("a")
+
+
+def test_tools_of_the_pages_follow_too() -> None:
+    kept = Kept(source("a"))
+    directory = SourceDirectory(kept)
+    web = source("a")
+    assert directory.browser_settings(web) == {"Ads": {"id": "0"}}
+    kept.put(web)
+    directory.refresh()
+    assert directory.browser_settings(web) == {"Ads": {"id": "1"}}
+    assert directory.browser_settings(Source("app", "App")) == {}

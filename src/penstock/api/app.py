@@ -20,7 +20,17 @@ from penstock.api.errors import ApiError, answer_error
 from penstock.api.figures import show_metrics
 from penstock.api.logins import LoginLimiter
 from penstock.api.pages import DocumentPage
-from penstock.api.routes import accounts, events, monitoring, session, sources, sql, status
+from penstock.api.routes import (
+    accounts,
+    deliveries,
+    destinations,
+    events,
+    monitoring,
+    session,
+    sources,
+    sql,
+    status,
+)
 from penstock.api.routes import workspace as whole
 from penstock.api.services import Services
 
@@ -28,7 +38,18 @@ __all__ = ["BASE", "create_app", "permissions"]
 
 BASE = "/api/v1"
 _LARGEST_BODY = 16 * 1024 * 1024
-_ROOMS = (session, sources, whole, sql, status, monitoring, events, accounts)
+_ROOMS = (
+    session,
+    sources,
+    destinations,
+    deliveries,
+    whole,
+    sql,
+    status,
+    monitoring,
+    events,
+    accounts,
+)
 _DESCRIPTION = (
     "Management API of Penstock. Send a token as `Authorization: Bearer …`, or log in. Every "
     'error has the shape `{"error": {"code", "message", "detail"}}`.'

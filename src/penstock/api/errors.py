@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from penstock.errors import (
     AlreadyExists,
     ConfigurationError,
+    DeliveryError,
     EngineUnreachable,
     JournalError,
     MonitorError,
@@ -66,6 +67,9 @@ _TEXTS = {
     405: "this path has other methods",
     413: "the body is larger than 16 MB",
 }
+
+
+_UNAVAILABLE = (EngineUnreachable, WarehouseError, JournalError, MonitorError, DeliveryError)
 
 
 class ErrorFields(msgspec.Struct):
@@ -149,7 +153,7 @@ def _of_penstock(request: Request[Any, Any, Any], error: Exception) -> ApiError:
         return ApiError("exists", str(error))
     if isinstance(error, ConfigurationError):
         return ApiError("refused", str(error))
-    if isinstance(error, EngineUnreachable | WarehouseError | JournalError | MonitorError):
+    if isinstance(error, _UNAVAILABLE):
         return ApiError("unavailable", str(error), headers={"Retry-After": "2"})
     if isinstance(error, OperationalError):
         log.error("the state store: %s", error.orig)

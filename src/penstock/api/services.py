@@ -23,6 +23,8 @@ from penstock.workspace.store import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from penstock.destinations.delivery.store import DeliveryStore
+
 __all__ = ["Given", "Services"]
 
 _ASK_LIMIT_S = 10.0
@@ -55,6 +57,17 @@ class Services:
         if not is_kept(self.settings.monitor_file):
             raise MonitorError("the monitor has not counted anything yet; try again in a moment")
         store = MonitorStore(self.settings.monitor_file)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @contextmanager
+    def deliveries(self) -> Iterator[DeliveryStore]:
+        """What is known of deliveries, for this thread. Raises DeliveryError."""
+        from penstock.destinations.delivery.store import DeliveryStore
+
+        store = DeliveryStore(self.settings.deliveries_file)
         try:
             yield store
         finally:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
 from penstock.cli.options import DataOption, JsonOption, UsageError, command_line
 from penstock.cli.tables import as_table
 from penstock.events.times import parse_instant
-from penstock.settings import load_settings
+from penstock.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from penstock.backup.manifest import Manifest
@@ -61,6 +64,8 @@ def backup(
     )
     for name in removed:
         typer.echo(f"removed {name}")
+    if settings.secret_key_file.exists():
+        typer.echo(f"not in it: {settings.secret_key_file}, the key of secrets; keep a copy of it")
 
 
 def restore(
@@ -99,6 +104,27 @@ def restore(
         + f"; {done.waiting:,} clean and {done.unprocessed:,} received events wait to be loaded\n"
         f"next: {command_line('up', settings)}"
     )
+    if _lacks_key(settings):
+        typer.echo(
+            f"before that, put the key of its secrets back as {settings.secret_key_file}; without "
+            "it deliveries wait until the secrets are set again"
+        )
+
+
+def _lacks_key(settings: Settings) -> bool:
+    """Whether there are secrets, and no key to read them with."""
+    if settings.secret_key_file.exists():
+        return False
+    with closing(
+        sqlite3.connect(f"file:{quote(str(settings.state_file))}?mode=ro", uri=True)
+    ) as db:
+        try:
+            rows = db.execute(
+                "SELECT secrets FROM destinations UNION SELECT secrets FROM functions"
+            )
+            return any(json.loads(secrets) for (secrets,) in rows)
+        except sqlite3.Error:  # of a format that had none, or no state store at all
+            return False
 
 
 def _restored(done: Restored) -> dict[str, object]:

@@ -20,6 +20,9 @@ __all__ = ["bench"]
 
 
 def bench(
+    what: Annotated[
+        str, typer.Argument(help="Only figures whose name contains this text, such as deliver.")
+    ] = "",
     seconds: Annotated[float, typer.Option(help="Length of each measurement.")] = 5.0,
     sustain: Annotated[
         float, typer.Option(help="Length of the end-to-end run; 300 for five minutes.")
@@ -30,7 +33,7 @@ def bench(
     gigabytes: Annotated[
         float, typer.Option(help="Size of the warehouse of which a snapshot is made.")
     ] = 1.0,
-    only: Annotated[str, typer.Option(help="Only figures whose name contains this text.")] = "",
+    only: Annotated[str, typer.Option(help="The same as the argument.")] = "",
     folder: Annotated[
         Path | None, typer.Option(help="Where to write; default: a temporary folder.")
     ] = None,
@@ -42,6 +45,7 @@ def bench(
     """
     from penstock.bench.suite import Suite
 
+    only = what or only
     progress = Console(stderr=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="penstock-bench-") as name:
         suite = Suite(
@@ -73,7 +77,7 @@ def bench(
         digits = 2 if figure.value < 100 else 0
         table.add_row(
             figure.name, f"{figure.value:,.{digits}f}", figure.unit, figure.target, ratio,
-            figure.limit or figure.note,
+            " ".join(filter(None, (figure.limit, figure.note))),
         )  # fmt: skip
     Console().print(table)
 

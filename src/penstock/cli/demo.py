@@ -118,7 +118,7 @@ def _delete(path: Path) -> None:
 
 
 def _put_source(settings: Settings) -> None:
-    workspace = Workspace(settings.state_file)
+    workspace = Workspace.of(settings)
     workspace.put_sources(
         [Source("toastmates", "Toastmates web shop", "browser", write_keys=(_KEY,))]
     )

@@ -98,7 +98,7 @@ def read_status(settings: Settings) -> Status:
     with ExitStack() as opened:
         journal = SqliteJournal(settings.journal_folder)
         opened.callback(journal.close)
-        workspace = Workspace(settings.state_file)
+        workspace = Workspace.of(settings)
         opened.callback(workspace.close)
         store = None
         if is_kept(settings.monitor_file):

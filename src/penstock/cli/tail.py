@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from penstock.cli.engine_api import EngineApi, UrlOption, remote_api, with_query
 from penstock.cli.options import DataOption, JsonOption, UsageError, command_line, printable
 from penstock.cli.warehouse import run_query
+from penstock.destinations.delivery.asked import DeliveriesAsked
 from penstock.engine import is_running
 from penstock.errors import EngineUnreachable, PenstockError
 from penstock.journal.sqlite import SqliteJournal
@@ -91,6 +92,7 @@ def _follow_folder(
             only=only,
             back=back,
             is_routed=lambda integrations: is_routed(integrations, settings.warehouse_id),
+            ask_fates=DeliveriesAsked(settings.deliveries_file).fates,
         )
         _follow(following, printer, deadline)
     finally:
@@ -188,6 +190,7 @@ def _line(item: TailItem) -> str:
         (item.user or "-", 16),
         (item.message_id or "-", 0),
         (f"{item.code}: {item.note}" if item.code else item.note, 0),
+        ("; ".join(f"{slug}: {what}" for slug, what in sorted(item.deliveries.items())), 0),
     )
     return "  ".join(_cell(text, width) for text, width in columns).rstrip()
 

@@ -147,7 +147,7 @@ def _check_free(host: str, port: int, hint: str, deadline: float) -> None:
 
 def first_source(settings: Settings) -> Source:
     """The source to show; a workspace without any gets a default one."""
-    workspace = Workspace(settings.state_file)
+    workspace = Workspace.of(settings)
     sources = workspace.sources()
     if not sources:
         sources = [Source("web", "My website", "browser", write_keys=(new_write_key(),))]
@@ -158,7 +158,7 @@ def first_source(settings: Settings) -> Source:
 
 def first_token(settings: Settings) -> str | None:
     """An administrator's token for a Penstock to which nobody was given access yet."""
-    workspace = Workspace(settings.state_file)
+    workspace = Workspace.of(settings)
     try:
         return workspace.accounts.create_first_token("first start", command_line_actor())
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,7 @@ from penstock.cli.options import DataOption, JsonOption, command_line
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
 from penstock.settings import Settings, load_settings
-from penstock.workspace import Change, Workspace, dump, load, plan
-from penstock.workspace.rules import check_keys
+from penstock.workspace import Change, Contents, Workspace, dump, load
 
 __all__ = ["apply", "export"]
 
@@ -31,8 +31,8 @@ def apply(
 ) -> None:
     """Make the workspace what a file says; prints the plan first.
 
-    A running engine follows within two seconds. Sources that the file does not name stay. A new
-    source without write keys is given one, which is printed.
+    A running engine follows within two seconds. What the file does not name stays. A new source
+    without write keys is given one, which is printed.
 
     Example: penstock apply penstock.yaml --dry-run
     """
@@ -54,57 +54,59 @@ def apply(
         return
     for change in changes:
         typer.echo(str(change))
-    _tell(wanted, sources, dry_run)
+    _tell(wanted, sum(change.action != "keep" for change in changes), sources, dry_run)
 
 
 def _apply_here(
-    settings: Settings, wanted: list[Source], dry_run: bool
+    settings: Settings, wanted: Contents, dry_run: bool
 ) -> tuple[list[Change], list[Source]]:
     """Plan and, unless it is only that, store."""
-    current = _sources(settings)
-    changes, sources = plan(current, wanted)
-    check_keys(current, sources)
-    if not dry_run and sources:
-        workspace = Workspace(settings.state_file)
-        workspace.put_sources(sources)
+    if not settings.state_file.exists():
+        checked = _planned_anew(settings, wanted)  # what is refused leaves no folder behind
+        if dry_run:
+            return checked
+    workspace = Workspace.of(settings)
+    try:
+        return workspace.apply(wanted, dry_run=dry_run)
+    finally:
         workspace.close()
-    return changes, sources
+
+
+def _planned_anew(settings: Settings, wanted: Contents) -> tuple[list[Change], list[Source]]:
+    """What applying to an empty workspace would do."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder) / "state.sqlite", tools=settings.destinations_folder)
+        try:
+            return workspace.apply(wanted, dry_run=True)
+        finally:
+            workspace.close()
 
 
 def _apply_by_api(
-    api: EngineApi, wanted: list[Source], dry_run: bool
+    api: EngineApi, wanted: Contents, dry_run: bool
 ) -> tuple[list[Change], list[Source]]:
     """The same, done by the engine."""
-    answer = api.call("POST", "/workspace/apply", {"sources": wanted, "dry_run": dry_run})
+    body = {**msgspec.structs.asdict(wanted), "dry_run": dry_run}
+    answer = api.call("POST", "/workspace/apply", body)
     changes = [Change(**change) for change in answer["changes"]]
     return changes, msgspec.convert(answer["sources"], list[Source])
 
 
-def _tell(wanted: list[Source], stored: list[Source], dry_run: bool) -> None:
+def _tell(wanted: Contents, changed: int, stored: list[Source], dry_run: bool) -> None:
     if dry_run:
         typer.echo("nothing applied (--dry-run)")
         return
-    typer.echo(f"{len(stored)} applied" if stored else "nothing to change")
-    given = {source.slug for source in wanted if source.write_keys}
+    typer.echo(f"{changed} applied" if changed else "nothing to change")
+    given = {source.slug for source in wanted.sources if source.write_keys}
     for source in stored:
         if source.slug not in given:
             typer.echo(f"write key of {source.slug}: {', '.join(source.write_keys)}")
 
 
-def _sources(settings: Settings) -> list[Source]:
-    """The sources as they are; looking does not create a workspace."""
-    file = settings.state_file
-    if not file.exists():
-        return []
-    workspace = Workspace(file)
-    try:
-        return workspace.sources()
-    finally:
-        workspace.close()
-
-
 def export(url: UrlOption = None, data: DataOption = None) -> None:
-    """Print the workspace as a file that `apply` reads.
+    """Print the workspace as a file that `apply` reads; secrets of tools are not in it.
+
+    Each stands as the name of an environment variable, and the names at the top of the file.
 
     Example: penstock export > penstock.yaml
     """
@@ -112,11 +114,15 @@ def export(url: UrlOption = None, data: DataOption = None) -> None:
     api = remote_api(url, data) or local_api(settings)
     if api is not None:
         answer = api.call("GET", "/workspace")
-        typer.echo(dump(msgspec.convert(answer["sources"], list[Source])), nl=False)
+        typer.echo(dump(msgspec.convert(answer, Contents)), nl=False)
         return
-    if not (settings.state_file).exists():
+    if not settings.state_file.exists():
         raise ConfigurationError(
             f"no workspace in {settings.data}: start `{command_line('up', settings)}` first, or "
             "name the folder with --data"
         )
-    typer.echo(dump(_sources(settings)), nl=False)
+    workspace = Workspace.of(settings)
+    try:
+        typer.echo(dump(workspace.contents()), nl=False)
+    finally:
+        workspace.close()

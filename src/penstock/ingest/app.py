@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -62,6 +62,7 @@ class Collector:
         metrics: Callable[[], str] = lambda: "",
         unready: Callable[[], str] = lambda: "",
         management: Management | None = None,
+        browser_settings: Callable[[Source], Mapping[str, Any]] = lambda _: {},
     ) -> None:
         self._acceptor = acceptor
         self._committer = committer
@@ -72,6 +73,7 @@ class Collector:
         self._metrics = metrics
         self._unready = unready
         self._management = management
+        self._browser_settings = browser_settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection scope."""
@@ -206,13 +208,15 @@ class Collector:
         return 200, _OK, [_JSON]
 
     def _settings(self, key: str, scope: Scope, headers: dict[bytes, bytes]) -> Answer:
-        if self._find_source(key) is None:
+        source = self._find_source(key)
+        if source is None:
             return _error(404, "unknown_source", f"no source has the write key {key!r}")
         scheme, host = self._address(scope)
         extra = [_JSON, (b"cache-control", b"public, max-age=30")]
         if b"origin" not in headers:
             extra.append((b"access-control-allow-origin", b"*"))
-        return 200, _encode(settings_document(key, scheme, host)), extra
+        document = settings_document(key, scheme, host, self._browser_settings(source))
+        return 200, _encode(document), extra
 
     def _address(self, scope: Scope) -> tuple[str, str]:
         """(scheme, host) under which the browser reached us."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from penstock.events.model import Source
 
@@ -21,6 +22,9 @@ class Sources(Protocol):
     def sources(self) -> list[Source]:
         """All sources."""
 
+    def browser_settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """What pages need for tools that run in the browser, by name, by slug of the source."""
+
 
 class SourceDirectory:
     """Sources by write key; ``refresh`` is called every second."""
@@ -29,11 +33,16 @@ class SourceDirectory:
         self._sources = sources
         self._revision = -1
         self._by_key: dict[str, Source] = {}
+        self._browser: Mapping[str, Mapping[str, Any]] = {}
         self.refresh()
 
     def find(self, key: str) -> Source | None:
         """The source with this write key."""
         return self._by_key.get(key)
+
+    def browser_settings(self, source: Source) -> Mapping[str, Any]:
+        """Settings of the tools that run in the pages of a source, by name."""
+        return self._browser.get(source.slug, {})
 
     def refresh(self) -> None:
         """Read the sources again if any changed."""
@@ -46,4 +55,5 @@ class SourceDirectory:
             keys = "write key" if len(by_key) == 1 else "write keys"
             log.log(level, "%d %s in force", len(by_key), keys)
         self._by_key = by_key
+        self._browser = self._sources.browser_settings()
         self._revision = revision

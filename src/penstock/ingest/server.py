@@ -64,6 +64,7 @@ async def _serve(settings: Settings, partition: int, journal: Journal, sources: 
         metrics=figures.page,
         unready=figures.unready,
         management=door.management,
+        browser_settings=directory.browser_settings,
     )
     _relax_garbage_collection()
     server = door.server(collector)

@@ -1,6 +1,7 @@
-"""What a user configures: sources today; every other resource will live here too."""
+"""What a user configures: sources, destinations and functions."""
 
-from penstock.workspace.file import Change, dump, load, plan
+from penstock.workspace.file import dump, load
+from penstock.workspace.planning import Change, Contents
 from penstock.workspace.store import Workspace
 
-__all__ = ["Change", "Workspace", "dump", "load", "plan"]
+__all__ = ["Change", "Contents", "Workspace", "dump", "load"]

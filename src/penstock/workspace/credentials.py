@@ -25,6 +25,7 @@ __all__ = [
     "hashed_password",
     "new_id",
     "new_secret",
+    "new_write_key",
     "password_matches",
 ]
 
@@ -46,6 +47,11 @@ def new_id() -> str:
 def new_secret(prefix: str) -> str:
     """A secret nobody can guess, of which only ``hashed`` is kept."""
     return prefix + secrets.token_urlsafe(32)
+
+
+def new_write_key() -> str:
+    """A write key nobody can guess; unlike a secret it is kept and shown."""
+    return secrets.token_urlsafe(18)
 
 
 def hashed(secret: str) -> str:

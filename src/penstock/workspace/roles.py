@@ -12,6 +12,10 @@ SCOPES = {
     "status:read": "status, schema catalogue, volumes and the loss ledger",
     "sources:read": "sources, their write keys masked",
     "sources:write": "create, change and delete sources; see, add and revoke write keys",
+    "destinations:read": "destinations without their secrets, what was sent to them, and what they "
+    "refused (personal data)",
+    "destinations:write": "create, change, delete, try and replay destinations, functions; retry "
+    "and discard dead letters",
     "events:read": "events as they came: the live tail and rejected events (personal data)",
     "sql:read": "query the warehouse, list and cancel one's own queries (personal data)",
     "sql:manage": "list and cancel everybody's queries",
@@ -23,11 +27,10 @@ SCOPES = {
 }
 """Scope by name, with what it allows."""
 
+_VIEWER = frozenset({"status:read", "sources:read", "destinations:read", "events:read", "sql:read"})
 ROLES: dict[str, frozenset[str]] = {
-    "viewer": frozenset({"status:read", "sources:read", "events:read", "sql:read"}),
-    "editor": frozenset(
-        {"status:read", "sources:read", "sources:write", "events:read", "sql:read"}
-    ),
+    "viewer": _VIEWER,
+    "editor": _VIEWER | {"sources:write", "destinations:write"},
     "administrator": frozenset(SCOPES),
 }
 """Scopes by role."""

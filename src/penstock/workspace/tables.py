@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -18,14 +19,17 @@ __all__ = [
     "FORMAT_VERSION",
     "about",
     "audit",
+    "destinations",
+    "functions",
     "metadata",
     "sessions",
     "sources",
     "tokens",
     "users",
+    "warehouses",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Number of the newest file in ``migrations/versions``."""
 
 metadata = MetaData()
@@ -45,6 +49,42 @@ sources = Table(
     Column("enabled", Boolean, nullable=False),
     Column("write_keys", JSON, nullable=False),
     Column("rate_limit", Integer),
+)
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("slug", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("sources", JSON(none_as_null=True)),
+    Column("settings", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("mappings", JSON(none_as_null=True)),
+    Column("consent", JSON, nullable=False),
+    Column("delivery", JSON, nullable=False),
+    Column("functions", JSON, nullable=False),
+)
+functions = Table(
+    "functions",
+    metadata,
+    Column("slug", String, primary_key=True),
+    Column("file", String, nullable=False),
+    Column("sources", JSON, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("timeout", Float, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("network", JSON, nullable=False),
+)
+warehouses = Table(
+    "warehouses",
+    metadata,
+    Column("slug", String, primary_key=True),
+    Column("sources", JSON, nullable=False),
 )
 users = Table(
     "users",

@@ -166,12 +166,14 @@ async def tail(
 
 
 def _opened(services: Given, only: TailFilter, back: int) -> Tail:
+    from penstock.destinations.delivery.asked import DeliveriesAsked
     from penstock.warehouses.staging import is_routed
 
     warehouse = services.settings.warehouse_id
     return Tail(
         services.journal, services.ask, only=only, back=back,
         is_routed=lambda integrations: is_routed(integrations, warehouse),
+        ask_fates=DeliveriesAsked(services.settings.deliveries_file).fates,
     )  # fmt: skip
 
 

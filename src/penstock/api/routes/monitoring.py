@@ -12,6 +12,7 @@ from penstock.api.errors import ApiError
 from penstock.api.routing import route
 from penstock.api.services import Given
 from penstock.monitor.catalogue import EventShape, PropertyShape, catalogue
+from penstock.monitor.delivered import DeliveryRow, delivery_rows
 from penstock.monitor.ledger import LedgerRow, ledger_holes, ledger_rows
 from penstock.monitor.volumes import volumes
 
@@ -101,9 +102,31 @@ class LedgerBody(msgspec.Struct):
     loaded: int
     filtered: int
     discarded: int
+    removed: int
+    """Dropped or refused by functions on the source."""
+    added: int
+    """Made by them, beyond one event of one."""
     waiting: int
     missing: dict[str, int]
     """Events lost (below zero: doubled) by stage; empty when the hour balances."""
+
+
+class DeliveryLedgerBody(msgspec.Struct):
+    """One destination, source and hour."""
+
+    destination: str
+    source: str
+    hour: datetime
+    passed: int
+    """Of what was stored, what the destination has passed."""
+    more: int
+    """Deliveries beyond one for each event, where it matches several mappings."""
+    delivered: int
+    filtered: int
+    waiting: int
+    dead: int
+    missing: int
+    """Events lost; below zero: doubled."""
 
 
 class HoleBody(msgspec.Struct):
@@ -120,6 +143,7 @@ class LedgerList(msgspec.Struct):
     balanced: bool
     """Whether nothing of what is listed is missing, and there are no holes."""
     items: list[LedgerBody]
+    deliveries: list[DeliveryLedgerBody]
     holes: list[HoleBody]
 
 
@@ -203,16 +227,27 @@ def show_ledger(
         bool, Parameter(description="Only hours in which something is missing.")
     ] = False,
 ) -> LedgerList:
-    """Prove hour by hour that what was accepted was stored and loaded."""
+    """Prove hour by hour that what was accepted was stored, loaded and delivered."""
     first = _aware("since", since) or datetime.now(UTC) - timedelta(days=1)
     with services.monitor() as store:
         rows = ledger_rows(store.connection, since=first, source=source, unbalanced=unbalanced)
         holes = ledger_holes(store.connection)
+        deliveries = delivery_rows(
+            store.connection, since=first, source=source, unbalanced=unbalanced
+        )
     return LedgerList(
-        balanced=not holes and not any(row.missing for row in rows),
+        balanced=not holes
+        and not any(row.missing for row in rows)
+        and not any(row.missing for row in deliveries),
         items=[_ledger(row) for row in rows],
+        deliveries=[_delivery(row) for row in deliveries],
         holes=[HoleBody(hole.partition, hole.first, hole.end) for hole in holes],
     )
+
+
+def _delivery(row: DeliveryRow) -> DeliveryLedgerBody:
+    names = DeliveryLedgerBody.__struct_fields__
+    return DeliveryLedgerBody(**{name: getattr(row, name) for name in names})
 
 
 def _ledger(row: LedgerRow) -> LedgerBody:

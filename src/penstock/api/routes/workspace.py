@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -9,13 +10,17 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from penstock.api.access import Call, caller_of
-from penstock.api.routes.sources import NewSource, SourceBody, as_body, as_source
+from penstock.api.errors import ApiError
+from penstock.api.routes.destinations import NewDestination, NewFunction, as_function, as_setup
+from penstock.api.routes.sources import NewSource, Slug, SourceBody, as_body, as_source
 from penstock.api.routing import route
 from penstock.api.services import Given
+from penstock.destinations.described import DestinationBody, destination_body
+from penstock.destinations.model import FunctionSetup
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
-from penstock.workspace.file import Change, plan
-from penstock.workspace.rules import check_keys
+from penstock.warehouses.selective import SourceSync, WarehouseSetup
+from penstock.workspace.planning import Contents
 
 __all__ = ["HANDLERS"]
 
@@ -26,12 +31,27 @@ class WorkspaceBody(msgspec.Struct):
     """Everything that is configured."""
 
     sources: list[SourceBody]
+    destinations: list[DestinationBody]
+    """Their secrets masked; so are those of functions."""
+    functions: list[FunctionSetup]
+    warehouses: list[WarehouseSetup]
+    """What they take."""
+
+
+class NewWarehouse(msgspec.Struct, forbid_unknown_fields=True):
+    """What a warehouse is to take."""
+
+    slug: Slug
+    sources: Annotated[dict[str, SourceSync], Meta(max_length=1000)] = {}
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be; resources that are not named stay."""
 
-    sources: Annotated[list[NewSource], Meta(max_length=1000)]
+    sources: Annotated[list[NewSource], Meta(max_length=1000)] = []
+    destinations: Annotated[list[NewDestination], Meta(max_length=1000)] = []
+    functions: Annotated[list[NewFunction], Meta(max_length=1000)] = []
+    warehouses: Annotated[list[NewWarehouse], Meta(max_length=100)] = []
     dry_run: bool = False
     """Only plan."""
 
@@ -56,29 +76,39 @@ class Applied(msgspec.Struct):
 
 @route("GET", "/workspace", "sources:write", tag=_TAG)
 def export_workspace(request: Call, services: Given) -> WorkspaceBody:
-    """Get all that is configured, write keys included."""
+    """Get all that is configured, write keys included, secrets of tools masked.
+
+    Destinations and functions are there for those who may read them.
+    """
     caller = caller_of(request)
-    return WorkspaceBody([as_body(source, caller) for source in services.workspace.sources()])
+    found = services.workspace.contents()
+    seen = caller.may("destinations:read")
+    return WorkspaceBody(
+        [as_body(source, caller) for source in found.sources],
+        [destination_body(each) for each in found.destinations] if seen else [],
+        list(found.functions) if seen else [],
+        list(found.warehouses),
+    )
 
 
 @route("POST", "/workspace/apply", "sources:write", tag=_TAG)
 def apply_workspace(request: Call, services: Given, data: JSONBody[Wanted]) -> Applied:
-    """Make the workspace what the body says, all of it or, when a rule is broken, nothing."""
-    wanted = [_checked(each) for each in data.sources]
-    _check_named_once(wanted)
+    """Make the workspace what the body says, all of it or, when a rule is broken, nothing.
+
+    Destinations and functions need the scope destinations:write as well.
+    """
     caller = caller_of(request)
-    changes: list[Change] = []
-
-    def planned(current: list[Source]) -> list[Source]:
-        made, after = plan(current, wanted)
-        check_keys(current, after)
-        changes.extend(made)
-        return after
-
-    if data.dry_run:
-        stored = planned(services.workspace.sources())
-    else:
-        stored = services.workspace.change_sources(planned, caller.actor)
+    if (data.destinations or data.functions) and not caller.may("destinations:write"):
+        raise ApiError("forbidden", "destinations and functions need the scope destinations:write")
+    for section in (data.sources, data.destinations, data.functions, data.warehouses):
+        _check_named_once(section)
+    wanted = Contents(
+        tuple(_checked(each) for each in data.sources),
+        tuple(as_setup(each.slug, each) for each in data.destinations),
+        tuple(as_function(each.slug, each) for each in data.functions),
+        tuple(WarehouseSetup(each.slug, each.sources) for each in data.warehouses),
+    )
+    changes, stored = services.workspace.apply(wanted, caller.actor, dry_run=data.dry_run)
     return Applied(
         [ChangeBody(each.action, each.kind, each.slug, each.detail) for each in changes],
         [as_body(source, caller) for source in stored],
@@ -92,12 +122,18 @@ def _checked(wanted: NewSource) -> Source:
         raise ConfigurationError(f"sources.{wanted.slug}: {error}") from error
 
 
-def _check_named_once(wanted: list[Source]) -> None:
+def _check_named_once(
+    wanted: Sequence[NewSource | NewDestination | NewFunction | NewWarehouse],
+) -> None:
+    sections = {
+        NewSource: "sources", NewDestination: "destinations", NewFunction: "functions",
+        NewWarehouse: "warehouses",
+    }  # fmt: skip
     seen: set[str] = set()
-    for source in wanted:
-        if source.slug in seen:
-            raise ConfigurationError(f"sources.{source.slug} stands twice")
-        seen.add(source.slug)
+    for each in wanted:
+        if each.slug in seen:
+            raise ConfigurationError(f"{sections[type(each)]}.{each.slug} stands twice")
+        seen.add(each.slug)
 
 
 HANDLERS = [export_workspace, apply_workspace]
