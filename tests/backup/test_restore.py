@@ -13,6 +13,7 @@ import pytest
 from penstock.backup.manifest import Manifest
 from penstock.backup.restore import restore
 from penstock.backup.target import keep_newest, manifests, open_target
+from penstock.destinations.delivery.file import DeliveryFile
 from penstock.errors import AlreadyRunning, BackupError, FormatTooNew, NotFound
 from penstock.journal.contract import COUNTS, EVENTS, RECEIVED
 from penstock.workspace.store import Workspace
@@ -55,6 +56,27 @@ def test_everything_comes_back_and_what_waited_is_loaded_once(
     workspace = Workspace(again.settings.state_file)
     assert [source.slug for source in workspace.sources()] == ["web"]
     workspace.close()
+
+
+def test_deliveries_and_the_code_of_users_come_back(
+    small: Small, tmp_path: Path, target: Path
+) -> None:
+    file = DeliveryFile(small.settings.deliveries_file)
+    with file.transaction() as connection:
+        connection.execute("INSERT INTO positions VALUES ('hook', 0, 1, 2)")
+    file.close()
+    for folder in ("functions", "destinations"):
+        (small.settings.data / folder).mkdir()
+        (small.settings.data / folder / "mine.py").write_text(f"# {folder}\n")
+    small.receive(record("m1", 1))
+    small.catch_up()
+    small.backup(target)
+    settings = restored(tmp_path, target).settings
+    assert (settings.data / "functions" / "mine.py").read_text() == "# functions\n"
+    assert (settings.data / "destinations" / "mine.py").read_text() == "# destinations\n"
+    file = DeliveryFile(settings.deliveries_file)
+    assert file.connection.execute("SELECT * FROM positions").fetchall() == [("hook", 0, 1, 2)]
+    file.close()
 
 
 def test_duplicates_within_the_window_are_known_after_a_restore(

@@ -18,6 +18,7 @@ from penstock.backup.copying import digest, remove_sqlite
 from penstock.backup.manifest import Manifest, StoredFile
 from penstock.backup.rewind import Reach, rewind
 from penstock.backup.target import Target, manifests, open_target, stored_name
+from penstock.destinations.delivery import file as deliveries
 from penstock.errors import BackupError, FormatTooNew
 from penstock.journal import segment as journal
 from penstock.journal.contract import EVENTS, RECEIVED
@@ -38,6 +39,7 @@ _FORMATS = {
     "warehouse": warehouse.FORMAT_VERSION,
     "state": state.FORMAT_VERSION,
     "monitor": monitor.FORMAT_VERSION,
+    "deliveries": deliveries.FORMAT_VERSION,
 }
 
 

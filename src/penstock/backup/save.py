@@ -1,8 +1,8 @@
 """Making a backup, also while Penstock runs.
 
 What is copied first is behind what is copied later, and never ahead of it: the consumers'
-positions, the warehouse, state and monitor, then the journal against the direction in which events
-travel. After a restore each part finds in the journal what it lacks, and reads on.
+positions, the warehouse, state, monitor and deliveries, then the journal against the direction in
+which events travel. After a restore each part finds in the journal what it lacks, and reads on.
 """
 
 from __future__ import annotations
@@ -76,6 +76,9 @@ def save(
         newest_us = _newest_us(settings, snapshot)
         job.add_store("state.sqlite", settings.state_file, "state")
         job.add_store("monitor.sqlite", settings.monitor_file, "monitor")
+        job.add_store("deliveries.sqlite", settings.deliveries_file, "deliveries")
+        for folder in (settings.destinations_folder, settings.data / "functions"):
+            job.add_code(folder)
         for topic in _TOPICS:
             job.add_topic(topic)
         _check_reach(job.positions, snapshot.positions, job.processed)
@@ -152,6 +155,13 @@ class _Job:
         if store:
             self.formats[store] = _format_of(copy)
         self.put(path, copy)
+
+    def add_code(self, folder: Path) -> None:
+        """Copy the Python files that a user wrote into a folder of the data folder."""
+        for source in sorted(folder.glob("*.py")):
+            copy = self.staging / source.name
+            shutil.copyfile(source, copy)
+            self.put(source.relative_to(self.settings.data).as_posix(), copy)
 
     def add_topic(self, topic: str) -> None:
         """Copy what is new of a topic's segments."""
