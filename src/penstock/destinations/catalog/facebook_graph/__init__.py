@@ -1,0 +1,1 @@
+"""What Facebook's tools share: the address, the login, people and server events."""
