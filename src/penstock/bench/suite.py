@@ -8,6 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.bench.deliver import (
+    bare_rate,
+    delivered_rate,
+    mapping_rate,
+    with_sick_tools,
+)
 from penstock.bench.events import single_body, templates
 from penstock.bench.limits import append_limit, parse_limit
 from penstock.bench.operations import api_latency, monitoring_cost, snapshot_stall
@@ -73,6 +79,8 @@ class Suite:
             "load, 60 tables", "load, 500 tables", "single accepts per core",
             "batched accepts per core", "end to end", "freshness", "memory at rest",
             "monitoring on", "API p95", "snapshot",
+            "deliver: map to ten fields", "deliver: one event a request",
+            "deliver: 100 events a request", "deliver: eight tools beside two sick ones",
         ]  # fmt: skip
 
     def run(self) -> list[Figure]:
@@ -126,6 +134,36 @@ class Suite:
             total = sum(rest.values())
             self._figures.append(Figure("memory at rest", total, "MB", "< 300", note=note))
         self._operations()
+        self._deliveries()
+
+    def _deliveries(self) -> None:
+        if self._wanted("deliver: map to ten fields"):
+            rate = mapping_rate(self._seconds)
+            self._figures.append(
+                Figure("deliver: map to ten fields", rate, "events/s per core", "50,000", PARSE,
+                       rate / self._limits[PARSE])
+            )  # fmt: skip
+        for name, batch, events in (
+            ("deliver: one event a request", 1, 30_000),
+            ("deliver: 100 events a request", 100, 200_000),
+        ):
+            if self._wanted(name):
+                bare = bare_rate(events, batch)
+                rate = delivered_rate(self._sub(), events, batch)
+                limit = "the HTTP client alone"
+                self._figures.append(Figure(name, rate, "events/s", "0.7", limit, rate / bare))
+        name = "deliver: eight tools beside two sick ones"
+        if self._wanted(name):
+            found = with_sick_tools(self._sub(), 10_000)
+            note = (
+                f"in {found.seconds:.0f} s {found.hanging} requests to the one that hangs, "
+                f"{found.failing} to the one that fails; memory {found.memory_mb[0]:.0f} to "
+                f"{max(found.memory_mb):.0f} MB; store {found.store_bytes / 1e6:.1f} MB"
+            )
+            ratio = found.beside / found.alone
+            self._figures.append(
+                Figure(name, found.beside, "events/s", "0.95", "without them", ratio, note)
+            )
 
     def _operations(self) -> None:
         if self._wanted("monitoring on"):
