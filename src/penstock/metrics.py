@@ -102,6 +102,16 @@ METRICS: dict[str, Metric] = {
                "Duration of one load.", (), _SECONDS),
         Metric(f"{_WAREHOUSE}compacted_rows_total", "counter",
                "Rows removed because their id had been loaded before the dedupe window."),
+        Metric("penstock_deliver_events_total", "counter",
+               "Outcomes at a destination: delivered, filtered, retried, failed or discarded.",
+               ("destination", "step")),
+        Metric("penstock_deliver_behind_events", "gauge",
+               "Events of the journal that a destination has not passed yet.", ("destination",)),
+        Metric("penstock_deliver_waiting_events", "gauge",
+               "Deliveries that wait to be tried again.", ("destination",)),
+        Metric("penstock_deliver_up", "gauge",
+               "1 while a destination takes events; 0 while it is down, full or can't be used.",
+               ("destination",)),
         Metric("penstock_lag_events", "gauge",
                "Events of the journal that a reader has not read yet.", ("reader",)),
         Metric("penstock_lag_seconds", "gauge",
@@ -193,6 +203,10 @@ class SnapshotFile:
         self._path = self._folder / f"{role}.json"
         self._role = role
         self._started = time.time()
+
+    def remove(self) -> None:
+        """The role ended because there was nothing more for it to do."""
+        self._path.unlink(missing_ok=True)
 
     def write(self, page: Page) -> Snapshot:
         """Replace the figures at once; a disk that is full leaves the ones before."""

@@ -14,7 +14,7 @@ ROOMS = (
     "sources", "reports", "monitor", "workspace", "migrate", "api",
 )  # fmt: skip
 """In the order in which an event passes them."""
-BOTTOM = ("errors", "plugins", "settings", "events", "logs", "metrics")
+BOTTOM = ("errors", "functions", "plugins", "settings", "events", "logs", "metrics")
 TOP = (
     "backup",
     "cli",
@@ -24,6 +24,7 @@ TOP = (
     "doctor",
     "engine",
     "gauges",
+    "glance",
     "roles",
     "__main__",
 )

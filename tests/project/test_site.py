@@ -34,6 +34,13 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Pat
 
 
 def test_every_page_is_in_the_navigation() -> None:
+    """The pages of tools are listed by the catalogue."""
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    missing = [page for page in DOCS.rglob("*.md") if str(page.relative_to(DOCS)) not in navigation]
+    catalogue = (DOCS / "destinations" / "index.md").read_text(encoding="utf-8")
+    missing = [
+        page
+        for page in DOCS.rglob("*.md")
+        if str(page.relative_to(DOCS)) not in navigation
+        and not (page.parent.name == "destinations" and f"({page.name})" in catalogue)
+    ]
     assert [page for page in missing if page.name != "benchmarks.md"] == []
