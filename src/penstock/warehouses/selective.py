@@ -6,13 +6,15 @@ What is left out stays in the journal, so that a backfill can bring it later.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from penstock.errors import ConfigurationError
 from penstock.events.model import CALLS
-from penstock.warehouses.staging import LoadedEvent
+
+if TYPE_CHECKING:  # it needs Arrow, which processes that only read the workspace do not
+    from penstock.warehouses.staging import LoadedEvent
 
 __all__ = ["ALL_EVENTS", "SelectiveSync", "SourceSync", "WarehouseSetup", "compile_sync"]
 
