@@ -164,14 +164,17 @@ def _number(value: Any, otherwise: float) -> float:
 
 
 _DENIED = "INVALID_AUTHENTICATION"
+_BUSY = "token request is already being processed"
+"""What Salesforce says, with status 400, to one of two who renew a token at the same time."""
 
 
 def _denied(answer: Answer, granted: Any) -> Refused:
     """A refusal that can't be helped by trying again is one of the credentials."""
     said = granted.get("error_description") or granted.get("error") if _is_object(granted) else ""
     told = f": {said}" if isinstance(said, str) and said else ""
-    if is_retriable(answer.status):
-        return Refused(answer.status, f"no access token was given{told}", answer=answer)
+    if is_retriable(answer.status) or said == _BUSY:
+        status = answer.status if is_retriable(answer.status) else 503
+        return Refused(status, f"no access token was given{told}", answer=answer)
     return Refused(401, f"no access token was given ({answer.status}){told}", _DENIED, answer)
 
 

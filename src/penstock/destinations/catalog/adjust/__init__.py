@@ -71,7 +71,7 @@ def _seconds(payload: Payload, call: Call) -> int:
     when = instant(text) if text else call.now
     if when is None:
         raise InvalidPayload(f"timestamp is no time, such as 2024-05-03T10:20:00Z: {text[:40]}")
-    return int(when.timestamp())
+    return int(when.timestamp() + 0.5)
 
 
 def _device(payload: Payload) -> dict[str, Json]:
