@@ -20,6 +20,7 @@ import msgspec
 from penstock.destinations.delivery.wanted import is_wanted
 from penstock.errors import AlreadyRunning, PenstockError
 from penstock.metrics import SnapshotFile, forget_snapshots
+from penstock.profiles.wanted import has_events
 from penstock.settings import Settings, load_settings
 
 __all__ = [
@@ -39,6 +40,9 @@ HOPELESS = 4
 _LOCK = "engine.lock"
 _COMMAND = " command"
 _DRAIN_S = 30.0
+_DRAIN_ORDER = (
+    "snapshot", "api", "collector", "process", "profiles", "deliver", "monitor", "warehouse",
+)  # fmt: skip
 _RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_S = 5.0
 _TOLD_AFTER = 3
@@ -176,6 +180,7 @@ class Engine:
             _Role("monitor", 0),
             _Role("warehouse", 0),
             _Role("deliver", 0, on_demand=True),
+            *([_Role("profiles", 0, on_demand=True)] if settings.profiles else []),
             *([_Role("api", 0)] if settings.console_port else []),
             *([_Role("snapshot", 0)] if settings.snapshot_every else []),
         ]
@@ -230,6 +235,8 @@ class Engine:
 
     def _is_wanted(self, role: _Role) -> bool:
         settings = self._settings
+        if role.name == "profiles":
+            return has_events(settings.journal_folder)
         return not role.on_demand or is_wanted(settings.state_file, settings.deliveries_file)
 
     def _restart(self, role: _Role) -> None:
@@ -276,7 +283,7 @@ class Engine:
 
     def stop(self) -> None:
         """Drain: collectors first, then what reads after them; kill what does not end."""
-        for name in ("snapshot", "api", "collector", "process", "deliver", "monitor", "warehouse"):
+        for name in _DRAIN_ORDER:
             ending = [role for role in self._roles if role.name == name]
             children = [role.child for role in ending if role.child is not None]
             for child in children:

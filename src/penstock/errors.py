@@ -19,8 +19,10 @@
     │   └── QueryRefused        the SQL is not one read-only statement, or exceeded its limits
     ├── MonitorError            the monitor's file can't be read or written
     ├── DeliveryError           the file of deliveries can't be read or written
+    ├── ProfileError            the file of profiles can't be read or written
     ├── BackupError             a copy could not be made, or a backup can't be restored
     ├── FormatTooNew            a newer Penstock wrote this; an older one must leave it alone
+    ├── StatisticsError         the data can't carry the estimate or forecast asked for
     └── DemoError               the demo could not send its events or found a difference
 """
 
@@ -43,7 +45,9 @@ __all__ = [
     "MonitorError",
     "NotFound",
     "PenstockError",
+    "ProfileError",
     "QueryRefused",
+    "StatisticsError",
     "WarehouseError",
     "WarehouseInvalid",
     "WarehouseUnavailable",
@@ -136,6 +140,10 @@ class DeliveryError(PenstockError):
     """The file of deliveries can't be opened, read or written."""
 
 
+class ProfileError(PenstockError):
+    """The file of profiles can't be read or written."""
+
+
 class BackupError(PenstockError):
     """A copy could not be made, or a backup can't be restored; nothing was put in its place."""
 
@@ -148,6 +156,10 @@ class FormatTooNew(PenstockError):
             f"{what} was written by a newer Penstock (format {found}; this one knows {known}): "
             "upgrade Penstock, or restore a backup from before"
         )
+
+
+class StatisticsError(PenstockError):
+    """The data can't carry the estimate or forecast asked for; the message says what to do."""
 
 
 class DemoError(PenstockError):

@@ -18,6 +18,7 @@ from penstock.settings import Settings
 
 if TYPE_CHECKING:
     from penstock.destinations.delivery.records import Figures
+    from penstock.profiles.stream.role import SpaceFigures
     from penstock.warehouses.contract import Loaded  # and with it pyarrow, for every role
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ledger_page",
     "load_page",
     "process_page",
+    "profiles_page",
 ]
 
 log = logs.get("penstock.engine")
@@ -109,6 +111,18 @@ def process_page(processed: int, duplicates: int) -> Page:
         (
             Value("penstock_process_events_total", float(processed)),
             Value("penstock_process_duplicates_total", float(duplicates)),
+        )
+    )
+
+
+def profiles_page(figures: SpaceFigures) -> Page:
+    """The figures of ``profiles``."""
+    return Page(
+        (
+            Value("penstock_profiles_events_total", float(figures.events)),
+            Value("penstock_profiles_merges_total", float(figures.merges)),
+            Value("penstock_profiles_told_total", float(figures.told)),
+            Value("penstock_profiles_history_events", float(figures.history)),
         )
     )
 

@@ -25,6 +25,7 @@ from penstock.gauges import (
     ledger_page,
     load_page,
     process_page,
+    profiles_page,
 )
 from penstock.metrics import Page, SnapshotFile
 from penstock.settings import Settings, load_settings
@@ -114,6 +115,7 @@ def _source_functions(settings: Settings) -> SourceFunctions:
 
 def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Load ``events`` into the warehouse, and answer queries."""
+    _do_without("numpy")  # Arrow would load it: 12 MB, and buffers for each thread
     from penstock.glance import SyncRules
     from penstock.journal.sqlite import SqliteJournal
     from penstock.warehouses.backfill import Backfills
@@ -215,6 +217,26 @@ def deliver(settings: Settings, stop: threading.Event, partition: int) -> None:
         journal.close()
 
 
+def profiles(settings: Settings, stop: threading.Event, partition: int) -> None:
+    """Resolve ``events`` to people, keep their traits and audiences, and tell what changes."""
+    from penstock.journal.sqlite import SqliteJournal
+    from penstock.profiles.stream.role import ProfilesWorker
+    from penstock.spaces import ProfileSpaces
+
+    del partition
+    gc.set_threshold(100_000, 20, 100)  # events make many objects, and no cycles
+    journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
+    watched = SqliteJournal(settings.journal_folder)
+    worker = ProfilesWorker(settings.profiles_folder, journal, ProfileSpaces(settings.state_file))
+    report = Reporter(settings, "profiles", watched, lambda: profiles_page(worker.figures()))
+    try:
+        _loop(stop, worker.step, worker.maintain, report, pause_s=0.0)
+    finally:
+        worker.close()
+        watched.close()
+        journal.close()
+
+
 def monitor(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Count what passes: volumes, the schema catalogue, the loss ledger."""
     from penstock.destinations.delivery.asked import DeliveriesAsked
@@ -245,6 +267,7 @@ def monitor(settings: Settings, stop: threading.Event, partition: int) -> None:
 
 def api(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Serve the management API."""
+    _do_without("pydantic", "pydantic_core")  # Litestar would load them: 8 MB
     from penstock.api.server import run_api
     from penstock.journal.salvage import damage_reports
     from penstock.journal.sqlite import SqliteJournal
@@ -279,6 +302,12 @@ def snapshot(settings: Settings, stop: threading.Event, partition: int) -> None:
             stop.wait(_SNAPSHOT_AGAIN_S)
 
 
+def _do_without(*libraries: str) -> None:
+    """Have these not found, which others load when they are there and have no use for here."""
+    for name in libraries:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # what makes an import fail
+
+
 def _report_alone(settings: Settings, role: str, stop: threading.Event) -> None:
     """Report once a second that a role without a loop of its own is there."""
     file = SnapshotFile(settings.run_folder, role)
@@ -291,6 +320,7 @@ ROLES: dict[str, Callable[[Settings, threading.Event, int], None]] = {
     "collector": collect,
     "process": process,
     "deliver": deliver,
+    "profiles": profiles,
     "monitor": monitor,
     "warehouse": warehouse,
     "snapshot": snapshot,

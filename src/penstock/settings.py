@@ -264,6 +264,13 @@ class Settings:
         default=1_000,
         metadata=_help("Events a second that a replay sends to a destination at most."),
     )
+    profiles: bool = dataclasses.field(
+        default=True,
+        metadata=_help(
+            "Resolve events to people, and keep their traits and audiences; without it events are "
+            "collected, stored and sent on all the same."
+        ),
+    )
     allow_private_destinations: bool = dataclasses.field(
         default=False,
         metadata=_help(
@@ -344,6 +351,11 @@ class Settings:
     def destinations_folder(self) -> Path:
         """Folder of tools that a user wrote."""
         return self.data / "destinations"
+
+    @property
+    def profiles_folder(self) -> Path:
+        """Files of ``profiles``, one for each space."""
+        return self.data / "profiles"
 
     @property
     def deliveries_file(self) -> Path:

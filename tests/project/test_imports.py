@@ -26,6 +26,7 @@ TOP = (
     "gauges",
     "glance",
     "roles",
+    "spaces",
     "__main__",
 )
 """What joins the rooms: may import anything, is imported by no room."""

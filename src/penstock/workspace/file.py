@@ -13,11 +13,15 @@ from penstock.workspace.planning import Contents
 from penstock.workspace.sealing import MASK
 from penstock.workspace.sections import (
     destination_fields,
+    document_fields,
     function_fields,
     placeholder,
+    read_audience,
     read_destination,
     read_function,
     read_source,
+    read_space,
+    read_trait,
     read_warehouse,
     source_fields,
     warehouse_fields,
@@ -26,10 +30,12 @@ from penstock.workspace.sections import (
 __all__ = ["SECTIONS", "dump", "load"]
 
 SECTIONS = (
-    "sources", "destinations", "functions", "warehouses", "tracking_plans", "traits",
+    "sources", "destinations", "functions", "warehouses", "tracking_plans", "spaces", "traits",
     "audiences", "journeys", "subscriptions", "models", "syncs", "alerts",
 )  # fmt: skip
-_READ = ("sources", "destinations", "functions", "warehouses")
+_READ = (
+    "sources", "destinations", "functions", "warehouses", "spaces", "traits", "audiences",
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -75,6 +81,9 @@ def load(file: Path) -> Contents:
         destinations=_section(file, content, "destinations", read_destination),
         functions=_section(file, content, "functions", read_function),
         warehouses=_section(file, content, "warehouses", read_warehouse),
+        spaces=_section(file, content, "spaces", read_space),
+        traits=_section(file, content, "traits", read_trait),
+        audiences=_section(file, content, "audiences", read_audience),
     )
 
 
@@ -108,6 +117,11 @@ def dump(contents: Contents) -> str:
         body["functions"] = {f.slug: function_fields(f) for f in contents.functions}
     if contents.warehouses:
         body["warehouses"] = {w.slug: warehouse_fields(w) for w in contents.warehouses}
+    for section, every in (
+        ("spaces", contents.spaces), ("traits", contents.traits), ("audiences", contents.audiences),
+    ):  # fmt: skip
+        if every:
+            body[section] = {one.slug: document_fields(one) for one in every}
     names = [
         placeholder(kind, each.slug, key)
         for kind, resources in (

@@ -8,6 +8,8 @@ import msgspec
 
 from penstock.destinations.model import DestinationSetup, FunctionSetup
 from penstock.events.model import Source
+from penstock.profiles.identity.rules import SpaceSetup
+from penstock.profiles.language.definitions import AudienceSetup, TraitSetup
 from penstock.warehouses.selective import WarehouseSetup
 from penstock.workspace.credentials import new_write_key
 
@@ -37,6 +39,9 @@ class Contents(msgspec.Struct, frozen=True):
     destinations: tuple[DestinationSetup, ...] = ()
     functions: tuple[FunctionSetup, ...] = ()
     warehouses: tuple[WarehouseSetup, ...] = ()
+    spaces: tuple[SpaceSetup, ...] = ()
+    traits: tuple[TraitSetup, ...] = ()
+    audiences: tuple[AudienceSetup, ...] = ()
 
 
 def plan(current: list[Source], wanted: list[Source]) -> tuple[list[Change], list[Source]]:

@@ -18,17 +18,23 @@ from penstock.destinations.model import (
 )
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
+from penstock.profiles.identity.rules import SpaceSetup
+from penstock.profiles.language.definitions import AudienceSetup, TraitSetup
 from penstock.warehouses.selective import SourceSync, WarehouseSetup
 from penstock.workspace.rules import check_source
 from penstock.workspace.sealing import MASK
 
 __all__ = [
     "destination_fields",
+    "document_fields",
     "function_fields",
     "placeholder",
+    "read_audience",
     "read_destination",
     "read_function",
     "read_source",
+    "read_space",
+    "read_trait",
     "read_warehouse",
     "source_fields",
     "warehouse_fields",
@@ -122,6 +128,36 @@ def read_function(slug: str, fields: Fields) -> FunctionSetup:
 def read_warehouse(slug: str, fields: Fields) -> WarehouseSetup:
     """What a warehouse takes, not yet checked. Raises ConfigurationError."""
     return WarehouseSetup(slug, _converted(fields, _WarehouseFields, "a warehouse").sources)
+
+
+def read_audience(slug: str, fields: Fields) -> AudienceSetup:
+    """An audience, not yet checked against others. Raises ConfigurationError."""
+    return _converted(_slugged(slug, fields), AudienceSetup, "an audience")
+
+
+def read_trait(slug: str, fields: Fields) -> TraitSetup:
+    """A computed trait, not yet checked against others. Raises ConfigurationError."""
+    return _converted(_slugged(slug, fields), TraitSetup, "a trait")
+
+
+def read_space(slug: str, fields: Fields) -> SpaceSetup:
+    """A space, not yet checked. Raises ConfigurationError."""
+    return _converted(_slugged(slug, fields), SpaceSetup, "a space")
+
+
+def document_fields(setup: AudienceSetup | TraitSetup | SpaceSetup) -> Fields:
+    """A definition as the file has it, what is as by default left out."""
+    fields: Fields = msgspec.json.decode(msgspec.json.encode(setup))
+    del fields["slug"]
+    return fields
+
+
+def _slugged(slug: str, fields: Fields) -> Fields:
+    if not isinstance(fields, dict):
+        raise ConfigurationError("fields are a mapping, such as `name: Loyal customers`")
+    if "slug" in fields:
+        raise ConfigurationError("unknown field 'slug'; the name above it is its slug")
+    return {**fields, "slug": slug}
 
 
 def source_fields(source: Source) -> Fields:

@@ -23,6 +23,8 @@ from penstock.workspace.audit import Actor, AuditLog, command_line_actor, write
 from penstock.workspace.browser import browser_settings
 from penstock.workspace.credentials import new_write_key
 from penstock.workspace.database import open_state, writing
+from penstock.workspace.definition_rows import AUDIENCES, SPACES, TRAITS
+from penstock.workspace.definitions import Definitions
 from penstock.workspace.destination_rules import (
     check_destination,
     check_function,
@@ -75,6 +77,7 @@ class Workspace:
             "function", function_table, FunctionSetup, function_secrets, seal
         )
         self.accounts = Accounts(self._engine)
+        self.definitions = Definitions(self._engine)
         self.audit = AuditLog(self._engine)
 
     @classmethod
@@ -100,6 +103,9 @@ class Workspace:
                 tuple(self._destinations.every(connection, secrets=False)),
                 tuple(self._functions.every(connection, secrets=False)),
                 tuple(warehouse_rows.every(connection)),
+                tuple(SPACES.every(connection)),
+                tuple(TRAITS.every(connection)),
+                tuple(AUDIENCES.every(connection)),
             )
 
     def apply(
@@ -130,6 +136,7 @@ class Workspace:
             for warehouse in wanted.warehouses:
                 put = partial(self._put_warehouse, connection, warehouse, actor, slugs)
                 changes.append(_placed("warehouses", warehouse.slug, put, dry_run))
+            changes += self.definitions.store(connection, wanted, actor, dry_run=dry_run)
             if not dry_run and any(change.action != "keep" for change in changes):
                 _grow(connection)
         return changes, sources

@@ -19,6 +19,7 @@ __all__ = [
     "FORMAT_VERSION",
     "about",
     "audit",
+    "definitions",
     "destinations",
     "functions",
     "metadata",
@@ -29,7 +30,7 @@ __all__ = [
     "warehouses",
 ]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Number of the newest file in ``migrations/versions``."""
 
 metadata = MetaData()
@@ -85,6 +86,13 @@ warehouses = Table(
     metadata,
     Column("slug", String, primary_key=True),
     Column("sources", JSON, nullable=False),
+)
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("slug", String, primary_key=True),
+    Column("definition", JSON, nullable=False),
 )
 users = Table(
     "users",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 from litestar.params import JSONBody
@@ -19,12 +19,22 @@ from penstock.destinations.described import DestinationBody, destination_body
 from penstock.destinations.model import FunctionSetup
 from penstock.errors import ConfigurationError
 from penstock.events.model import Source
+from penstock.profiles.identity.rules import SpaceSetup
+from penstock.profiles.language.definitions import AudienceSetup, TraitSetup
 from penstock.warehouses.selective import SourceSync, WarehouseSetup
 from penstock.workspace.planning import Contents
 
 __all__ = ["HANDLERS"]
 
 _TAG = "workspace"
+_SECTIONS = (
+    "sources", "destinations", "functions", "warehouses", "spaces", "traits", "audiences",
+)  # fmt: skip
+
+
+class _Slugged(Protocol):
+    @property
+    def slug(self) -> str: ...
 
 
 class WorkspaceBody(msgspec.Struct):
@@ -36,6 +46,9 @@ class WorkspaceBody(msgspec.Struct):
     functions: list[FunctionSetup]
     warehouses: list[WarehouseSetup]
     """What they take."""
+    spaces: list[SpaceSetup]
+    traits: list[TraitSetup]
+    audiences: list[AudienceSetup]
 
 
 class NewWarehouse(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,6 +65,9 @@ class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     destinations: Annotated[list[NewDestination], Meta(max_length=1000)] = []
     functions: Annotated[list[NewFunction], Meta(max_length=1000)] = []
     warehouses: Annotated[list[NewWarehouse], Meta(max_length=100)] = []
+    spaces: Annotated[list[SpaceSetup], Meta(max_length=100)] = []
+    traits: Annotated[list[TraitSetup], Meta(max_length=1000)] = []
+    audiences: Annotated[list[AudienceSetup], Meta(max_length=1000)] = []
     dry_run: bool = False
     """Only plan."""
 
@@ -88,6 +104,9 @@ def export_workspace(request: Call, services: Given) -> WorkspaceBody:
         [destination_body(each) for each in found.destinations] if seen else [],
         list(found.functions) if seen else [],
         list(found.warehouses),
+        list(found.spaces),
+        list(found.traits),
+        list(found.audiences),
     )
 
 
@@ -100,13 +119,16 @@ def apply_workspace(request: Call, services: Given, data: JSONBody[Wanted]) -> A
     caller = caller_of(request)
     if (data.destinations or data.functions) and not caller.may("destinations:write"):
         raise ApiError("forbidden", "destinations and functions need the scope destinations:write")
-    for section in (data.sources, data.destinations, data.functions, data.warehouses):
-        _check_named_once(section)
+    for name in _SECTIONS:
+        _check_named_once(name, getattr(data, name))
     wanted = Contents(
         tuple(_checked(each) for each in data.sources),
         tuple(as_setup(each.slug, each) for each in data.destinations),
         tuple(as_function(each.slug, each) for each in data.functions),
         tuple(WarehouseSetup(each.slug, each.sources) for each in data.warehouses),
+        tuple(data.spaces),
+        tuple(data.traits),
+        tuple(data.audiences),
     )
     changes, stored = services.workspace.apply(wanted, caller.actor, dry_run=data.dry_run)
     return Applied(
@@ -122,17 +144,11 @@ def _checked(wanted: NewSource) -> Source:
         raise ConfigurationError(f"sources.{wanted.slug}: {error}") from error
 
 
-def _check_named_once(
-    wanted: Sequence[NewSource | NewDestination | NewFunction | NewWarehouse],
-) -> None:
-    sections = {
-        NewSource: "sources", NewDestination: "destinations", NewFunction: "functions",
-        NewWarehouse: "warehouses",
-    }  # fmt: skip
+def _check_named_once(section: str, wanted: Sequence[_Slugged]) -> None:
     seen: set[str] = set()
     for each in wanted:
         if each.slug in seen:
-            raise ConfigurationError(f"{sections[type(each)]}.{each.slug} stands twice")
+            raise ConfigurationError(f"{section}.{each.slug} stands twice")
         seen.add(each.slug)
 
 

@@ -1,0 +1,1 @@
+"""Who it is, what they did, and which audiences they are in, now."""

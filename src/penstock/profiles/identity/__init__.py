@@ -1,0 +1,1 @@
+"""From the ids on an event to the person it is of."""

@@ -1,0 +1,1 @@
+"""How audiences and computed traits are described."""

@@ -1,0 +1,1 @@
+"""From clean events to profiles: resolves, remembers, evaluates, and tells what changed."""

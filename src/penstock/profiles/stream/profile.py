@@ -1,0 +1,94 @@
+"""What is kept of a person, in memory and as it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "Profile",
+    "SegmentState",
+    "Standing",
+    "decode_standing",
+    "decode_state",
+    "encode_standing",
+    "encode_state",
+]
+
+
+class SegmentState(msgspec.Struct, array_like=True, gc=False):
+    """What the events of one segment came to."""
+
+    traits: dict[str, Any] = {}
+    """Custom traits, as ``profiles.traits`` keeps them."""
+    signals: dict[str, Any] = {}
+    """By the key of the signal, as ``profiles.signals`` keeps them."""
+    events: int = 0
+    """How many there were."""
+    recent: bytes = b""
+    """Places of the last events in the journal, eight bytes each, oldest first."""
+    first: tuple[str, str] = ("", "")
+    """Message id and source of the first event."""
+    last: tuple[str, str, int] = ("", "", 0)
+    """Message id, source and receipt (microseconds) of the last event."""
+
+
+class Standing(msgspec.Struct, array_like=True, gc=False):
+    """What was concluded of a profile, and told to others."""
+
+    audiences: dict[str, int] = {}
+    """Since when it is a member, microseconds since 1970 UTC, by audience."""
+    traits: dict[str, Any] = {}
+    """Computed traits by slug."""
+    turns: int = 0
+    """How often something was told of it; makes message ids."""
+    due_us: int | None = None
+    """When time alone may change something."""
+
+
+class Profile:
+    """One person while in memory."""
+
+    __slots__ = (
+        "arrived",
+        "changed",
+        "dirty",
+        "full",
+        "id",
+        "known",
+        "segments",
+        "standing",
+        "states",
+        "stored",
+        "touched",
+    )
+
+    def __init__(
+        self, number: int, segments: tuple[int, ...], known: bool, standing: Standing, stored: bool
+    ) -> None:
+        self.id = number
+        """Its oldest segment."""
+        self.segments = segments
+        self.known = known
+        """Whether there is an id of its own, not only of a browser or device."""
+        self.standing = standing
+        self.stored = stored
+        """Whether the standing has a row."""
+        self.states: dict[int, SegmentState] = {}
+        self.dirty: set[int] = set()
+        """Segments whose state has to be written."""
+        self.touched: set[str] = set()
+        """Signals and traits (``trait NAME``) that changed since it was evaluated."""
+        self.arrived: list[tuple[str, str]] = []
+        """External ids that came since it was evaluated."""
+        self.full = False
+        """Whether all is to be evaluated, not only what was touched."""
+        self.changed = False
+        """Whether it has to be evaluated."""
+
+
+encode_state = msgspec.msgpack.Encoder().encode
+decode_state = msgspec.msgpack.Decoder(SegmentState).decode
+encode_standing = msgspec.msgpack.Encoder().encode
+decode_standing = msgspec.msgpack.Decoder(Standing).decode

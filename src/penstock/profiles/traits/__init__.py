@@ -1,0 +1,1 @@
+"""Custom traits: what was said of a person."""
