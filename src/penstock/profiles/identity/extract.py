@@ -18,7 +18,6 @@ _BLOCKED = frozenset({
     "", "-1", "null", "anonymous", "undefined", "none", "nan", "[object object]", "unknown",
 })  # fmt: skip
 _ZEROS = re.compile(r"[0-]*")
-_MARKS = (b'"device"', b'"externalIds"', b'"traits"', b'"integrations"')
 _DEVICES = ("android", "ios")
 _FORMATTED = re.compile(r"[\s().\-/]+")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -103,12 +102,21 @@ class Extractor:
             found = self._trusts[kind]
         return found
 
+    def is_simple(self, event: Observed) -> bool:
+        """Whether an event has no ids but its ``userId`` and ``anonymousId``."""
+        if not self._plain or event.type in ("identify", "alias"):
+            return False
+        raw = bytes(event.raw_context)
+        return not (
+            b'"device"' in raw
+            or b'"externalIds"' in raw
+            or b'"traits"' in raw
+            or b'"integrations"' in raw
+        )
+
     def __call__(self, event: Observed) -> Extracted:
         """The ids of an event."""
-        if self._plain and event.type not in ("identify", "alias") and not _may_have_more(event):
-            found = _simple(event)
-        else:
-            found = self._all(event)
+        found = _simple(event) if self.is_simple(event) else self._all(event)
         ids: dict[tuple[str, str], ExternalId] = {}
         blocked: list[ExternalId] = []
         for kind, value in found:
@@ -154,11 +162,6 @@ def _simple(event: Observed) -> Found:
         yield "user_id", event.user_id
     if event.anonymous_id is not None:
         yield "anonymous_id", event.anonymous_id
-
-
-def _may_have_more(event: Observed) -> bool:
-    raw = bytes(event.raw_context)
-    return any(mark in raw for mark in _MARKS)
 
 
 def _of_device(context: Context) -> Found:

@@ -100,6 +100,10 @@ class IdentityGraph:
 
     def resolve(self, event: Observed) -> Resolution | None:
         """Whom an event is of; None when it carries no id that can be used."""
+        if event.type != "group" and self._extract.is_simple(event):
+            owner = self._known_owner(event.user_id, event.anonymous_id)
+            if owner is not None:
+                return Resolution(owner, owner)
         found = self._extract(event)
         ids = found.ids
         if event.type == "alias":
@@ -117,6 +121,15 @@ class IdentityGraph:
         if event.group_id is not None and event.type == "group":
             self._link(resolution.segment, event)
         return resolution
+
+    def _known_owner(self, user_id: str | None, anonymous_id: str | None) -> int | None:
+        """The one profile that has both, or the one that is given; the common case."""
+        if user_id is None:
+            return None if anonymous_id is None else self._owners.of("anonymous_id", anonymous_id)
+        owner = self._owners.of("user_id", user_id)
+        if anonymous_id is None or owner is None:
+            return owner
+        return owner if self._owners.of("anonymous_id", anonymous_id) == owner else None
 
     def _with_previous(self, event: Observed, ids: list[ExternalId]) -> list[ExternalId]:
         """An alias joins the previous id: a user id if it is known as one, else anonymous."""

@@ -56,7 +56,7 @@ class AudienceSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     @property
     def notices(self) -> tuple[Notice, ...]:
         """How changes are told; with no destinations they stand in the warehouse alone."""
-        return notices_of(self.destinations)
+        return notices_of(self.destinations) or (Notice(),)
 
 
 class TraitSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,17 +83,16 @@ class TraitSetup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """As of an audience."""
+        """How changes are told; with no destinations they are not."""
         return notices_of(self.destinations)
 
 
 def notices_of(destinations: tuple[str | Sending, ...]) -> tuple[Notice, ...]:
-    """Destinations that want to be told in the same way, together; at least one notice."""
+    """Destinations that want to be told in the same way, together."""
     grouped: dict[tuple[Any, ...], list[str]] = {}
     for one in destinations:
         wanted = Sending(one) if isinstance(one, str) else one
         grouped.setdefault((wanted.mode, wanted.event, wanted.traits), []).append(
             wanted.destination
         )
-    found = tuple(Notice(tuple(slugs), *way) for way, slugs in grouped.items())
-    return found or (Notice(),)
+    return tuple(Notice(tuple(slugs), *way) for way, slugs in grouped.items())

@@ -16,7 +16,7 @@ from penstock.profiles.signals.conditions import NEVER, Check, Look, compile_con
 from penstock.profiles.signals.signal import Observer, Signal
 from penstock.profiles.signals.traits import Valued, compile_trait
 
-__all__ = ["Evaluation", "Program", "View"]
+__all__ = ["Evaluation", "Name", "Program", "View"]
 
 _AUDIENCE, _TRAIT = "audience", "trait"
 Name = tuple[str, str]
@@ -43,6 +43,8 @@ class Evaluation(msgspec.Struct, gc=False):
     """Slugs of the audiences it is in."""
     next_us: int | None
     """When time alone may change something, of what was evaluated; None: never."""
+    changed: Collection[Name] | None = None
+    """What may be other than before; None: anything."""
 
 
 class _Item(msgspec.Struct):
@@ -84,6 +86,7 @@ class Program:
             for name in item.refers:
                 self._dependents[self._place[name]].append(index)
         self._needs = self._all_needs()
+        self._near = {key: self._reached_from(key) for key in self._by_signal}
         self.observe = Observer(list(self._signals.values()))
         """Takes an event into the signals of a segment; see ``Observer``."""
 
@@ -123,6 +126,16 @@ class Program:
             needs[item.name] = item.signals.union(*(needs[name] for name in item.refers))
         return needs
 
+    def _reached_from(self, key: str) -> frozenset[str]:
+        """The signals of everything that a change of this one can make be asked."""
+        pending, seen = list(self._by_signal[key]), set[int]()
+        while pending:
+            index = pending.pop()
+            if index not in seen:
+                seen.add(index)
+                pending += self._dependents[index]
+        return frozenset().union(*(self._items[index].signals for index in seen))
+
     # Signals --------------------------------------------------------------------------------
 
     @property
@@ -138,11 +151,16 @@ class Program:
         """Observes these signals alone."""
         return Observer([self._signals[key] for key in sorted(keys) if key in self._signals])
 
-    def settle(self, states: Mapping[str, Any], now_us: int) -> None:
-        """Bring the signals of a segment up to now, in place."""
-        for key, state in states.items():
-            one = self._signals.get(key)
-            if one is not None:
+    def settle(
+        self, states: Mapping[str, Any], now_us: int, touched: Collection[str] | None = None
+    ) -> None:
+        """Bring the signals of a segment up to now, in place; with ``touched`` as ``evaluate``."""
+        keys: Collection[str] = states
+        if touched is not None:
+            keys = {near for key in touched for near in self._near.get(key, ())}
+        for key in keys:
+            state, one = states.get(key), self._signals.get(key)
+            if state is not None and one is not None:
                 one.keep.settle(state, now_us)
 
     def combine(self, segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -171,24 +189,27 @@ class Program:
         if touched is None or previous is None:
             computed: dict[str, Any] = {}
             members: set[str] = set()
-            todo = dict.fromkeys(range(len(self._items)))
+            todo: Collection[int] = ()
             fresh = True
         else:
             computed, members = dict(previous[0]), set(previous[1])
-            indices = {index for key in touched for index in self._by_signal.get(key, ())}
-            todo = dict.fromkeys(sorted(indices))
+            todo = {index for key in touched for index in self._by_signal.get(key, ())}
             fresh = False
         look = Look(view.signals, view.traits, computed, members)
         until = NEVER
+        changed: list[Name] | None = None
         if fresh:
             for item in self._items:
                 until = min(until, _ask(item, look, view.known, now_us)[1])
         else:
-            until = self._follow(todo, look, view.known, now_us)
-        return Evaluation(computed, members, None if until >= NEVER else until)
+            changed = []
+            until = self._follow(todo, look, view.known, now_us, changed)
+        return Evaluation(computed, members, None if until >= NEVER else until, changed)
 
-    def _follow(self, todo: dict[int, None], look: Look, known: bool, now_us: int) -> int:
-        """Ask these, and what refers to one that changed, in order."""
+    def _follow(
+        self, todo: Collection[int], look: Look, known: bool, now_us: int, changes: list[Name]
+    ) -> int:
+        """Ask these, and what refers to one that changed, in order; tells what changed."""
         until = NEVER
         pending = sorted(todo)
         while pending:
@@ -196,6 +217,7 @@ class Program:
             changed, one = _ask(self._items[index], look, known, now_us)
             until = min(until, one)
             if changed:
+                changes.append(self._items[index].name)
                 more = {other for other in self._dependents[index] if other not in pending}
                 pending = sorted([*pending, *more])
         return until

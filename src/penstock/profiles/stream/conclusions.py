@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from penstock.profiles.language.definitions import AudienceSetup, Notice, TraitSetup
-from penstock.profiles.signals.program import Program, View
+from penstock.profiles.signals.program import Evaluation, Name, Program, View
 from penstock.profiles.stream.emission import Subject, Told, messages
-from penstock.profiles.stream.profile import Profile
+from penstock.profiles.stream.profile import Profile, Standing
 from penstock.profiles.traits.custom import combine_traits, trait_values
 
 __all__ = ["Conclusions", "view_of"]
@@ -18,12 +18,15 @@ __all__ = ["Conclusions", "view_of"]
 def view_of(profile: Profile, program: Program, strategies: Mapping[str, str]) -> View:
     """All that is known of a person, their segments folded into one."""
     states = [profile.states[segment] for segment in profile.segments]
-    if len(states) == 1:
-        traits, signals = states[0].traits, states[0].signals
-    else:
-        traits = combine_traits([state.traits for state in states], strategies)
+    signals = states[0].signals
+    if len(states) > 1:
         signals = program.combine([state.signals for state in states])
-    return View(signals, trait_values(traits), profile.known)
+    if profile.values is None:
+        traits = states[0].traits
+        if len(states) > 1:
+            traits = combine_traits([state.traits for state in states], strategies)
+        profile.values = trait_values(traits)
+    return View(signals, profile.values, profile.known)
 
 
 class Conclusions:
@@ -39,8 +42,10 @@ class Conclusions:
     ) -> None:
         """``subject``: space, public id and external ids of a profile."""
         self.program = program
-        self._audiences = audiences
-        self._traits = traits
+        self._notices: dict[Name, tuple[Notice, ...]] = {
+            **{("audience", slug): one.notices for slug, one in audiences.items()},
+            **{("trait", slug): one.notices for slug, one in traits.items()},
+        }
         self._strategies = strategies
         self._subject = subject
         self._joined: list[tuple[str, int, int]] = []
@@ -52,70 +57,71 @@ class Conclusions:
     def conclude(self, profile: Profile, now_us: int) -> None:
         """Evaluate one profile as of now."""
         standing = profile.standing
-        for state in profile.states.values():
-            self.program.settle(state.signals, now_us)
-        view = view_of(profile, self.program, self._strategies)
         touched = None if profile.full else profile.touched
+        for state in profile.states.values():
+            self.program.settle(state.signals, now_us, touched)
+        view = view_of(profile, self.program, self._strategies)
         found = self.program.evaluate(
             view, now_us, touched=touched, previous=(standing.traits, standing.audiences.keys())
         )
-        standing.due_us = _sooner(found.next_us, standing.due_us if touched is not None else None)
-        before, members = standing.audiences, found.audiences
-        if (
-            not profile.arrived
-            and found.traits == standing.traits
-            and len(before) == len(members)
-            and all(slug in members for slug in before)
-        ):
-            return
-        self._tell(profile, view.traits, found.traits, members, now_us)
+        due_us = _sooner(found.next_us, standing.due_us if touched is not None else None)
+        if due_us != standing.due_us:
+            standing.due_us = due_us
+            profile.concluded = True
+        changed = self._changed(profile, found)
+        if changed:
+            self._tell(profile, {**view.traits, **found.traits}, found, changed, now_us)
+
+    @staticmethod
+    def _changed(profile: Profile, found: Evaluation) -> list[Name]:
+        """What is to be told: what is other than before, or all, when there is a new id."""
+        standing = profile.standing
+        if found.changed is not None and not profile.arrived:
+            return sorted(found.changed)
+        slugs = {("audience", slug) for slug in (*standing.audiences, *found.audiences)}
+        slugs |= {("trait", slug) for slug in (*standing.traits, *found.traits)}
+        if profile.arrived:
+            return sorted(slugs)
+        return sorted(name for name in slugs if _differs(name, standing, found))
 
     def _tell(
         self,
         profile: Profile,
-        custom: Mapping[str, Any],
         traits: Mapping[str, Any],
-        members: Collection[str],
+        found: Evaluation,
+        changed: list[Name],
         now_us: int,
     ) -> None:
         standing = profile.standing
-        space, public, ids = self._subject(profile)
-        subject = Subject(space, public, ids, {**custom, **traits})
-        told: list[tuple[Told, bool]] = []
-        for slug in sorted(standing.audiences.keys() - set(members)):
-            del standing.audiences[slug]
-            self._left.append((slug, profile.id))
-            told += self._audience(slug, False)
-            self.exited += 1
-        for slug in sorted(members):
-            fresh = slug not in standing.audiences
-            if fresh:
-                standing.audiences[slug] = now_us
-                self._joined.append((slug, profile.id, now_us))
-                self.entered += 1
-            elif not profile.arrived:
+        profile.concluded = True
+        subject = Subject(*self._subject(profile), traits)
+        for name in changed:
+            kind, slug = name
+            again = not _differs(name, standing, found)
+            value: Any = found.traits.get(slug) if kind == "trait" else slug in found.audiences
+            if not again and kind == "audience":
+                self._move(profile, slug, value, now_us)
+            if again and not value:
                 continue
-            told += self._audience(slug, True, again=not fresh)
-        for slug in sorted(standing.traits.keys() | traits.keys()):
-            fresh = standing.traits.get(slug) != traits.get(slug)
-            if fresh or profile.arrived:
-                told += self._trait(slug, traits.get(slug), again=not fresh)
-        standing.traits = dict(traits)
-        for one, again in told:
-            standing.turns += 1
             only: Iterable[tuple[str, str]] = profile.arrived if again else ()
-            for message in messages(subject, one, standing.turns, now_us, only):
-                self._outbox.append((message.message_id, message.payload))
+            for notice in self._notices.get(name, ()):
+                standing.turns += 1
+                told = _told(kind, slug, value, notice)
+                self._outbox += [
+                    (message.message_id, message.payload)
+                    for message in messages(subject, told, standing.turns, now_us, only)
+                ]
+        standing.traits = dict(found.traits)
 
-    def _audience(self, slug: str, value: bool, *, again: bool = False) -> list[tuple[Told, bool]]:
-        setup = self._audiences.get(slug)
-        notices = setup.notices if setup else ()
-        return [(_told("audience", slug, value, notice), again) for notice in notices]
-
-    def _trait(self, slug: str, value: Any, *, again: bool) -> list[tuple[Told, bool]]:
-        setup = self._traits.get(slug)
-        notices = setup.notices if setup else ()
-        return [(_told("trait", slug, value, notice), again) for notice in notices]
+    def _move(self, profile: Profile, slug: str, enters: bool, now_us: int) -> None:
+        if enters:
+            profile.standing.audiences[slug] = now_us
+            self._joined.append((slug, profile.id, now_us))
+            self.entered += 1
+        else:
+            del profile.standing.audiences[slug]
+            self._left.append((slug, profile.id))
+            self.exited += 1
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write what was concluded since the last time; in the batch's transaction."""
@@ -130,6 +136,13 @@ class Conclusions:
         self._left.clear()
         self._joined.clear()
         self._outbox.clear()
+
+
+def _differs(name: Name, standing: Standing, found: Evaluation) -> bool:
+    kind, slug = name
+    if kind == "trait":
+        return bool(standing.traits.get(slug) != found.traits.get(slug))
+    return (slug in standing.audiences) != (slug in found.audiences)
 
 
 def _told(kind: str, slug: str, value: Any, notice: Notice) -> Told:

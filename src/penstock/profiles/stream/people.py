@@ -98,7 +98,8 @@ class People:
         into.states |= other.states
         into.dirty |= other.dirty
         into.known = into.known or other.known
-        into.full = True
+        into.full = into.concluded = True
+        into.values = into.ids = None
         mine, theirs = into.standing.audiences, other.standing.audiences
         for slug, since_us in theirs.items():
             mine[slug] = min(since_us, mine.get(slug, since_us))
@@ -118,7 +119,7 @@ class People:
             dict(first.standing.audiences), dict(first.standing.traits), first.standing.turns
         )
         for one in (first, second):
-            one.full = True
+            one.full = one.concluded = True
             self.touch(one)
 
     def write(self, connection: sqlite3.Connection) -> None:
@@ -132,6 +133,7 @@ class People:
         standings = [
             (profile.id, encode_standing(profile.standing), profile.standing.due_us)
             for profile in self._changed.values()
+            if profile.concluded or not profile.stored
         ]
         connection.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", standings)
         connection.executemany(
@@ -144,7 +146,7 @@ class People:
             profile.dirty.clear()
             profile.touched.clear()
             profile.arrived.clear()
-            profile.full = profile.changed = False
+            profile.full = profile.changed = profile.concluded = False
             profile.stored = True
         self._changed.clear()
         self._gone.clear()

@@ -53,15 +53,19 @@ class Profile:
     __slots__ = (
         "arrived",
         "changed",
+        "concluded",
         "dirty",
         "full",
         "id",
+        "ids",
         "known",
+        "public_id",
         "segments",
         "standing",
         "states",
         "stored",
         "touched",
+        "values",
     )
 
     def __init__(
@@ -86,6 +90,14 @@ class Profile:
         """Whether all is to be evaluated, not only what was touched."""
         self.changed = False
         """Whether it has to be evaluated."""
+        self.concluded = False
+        """Whether the standing has to be written."""
+        self.values: dict[str, Any] | None = None
+        """Custom traits by name, once they were asked for; None after a change."""
+        self.ids: tuple[tuple[str, str], ...] | None = None
+        """External ids (type, value), once they were asked for; None after a change."""
+        self.public_id = ""
+        """Empty until it was asked for."""
 
 
 encode_state = msgspec.msgpack.Encoder().encode

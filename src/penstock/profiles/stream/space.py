@@ -89,8 +89,11 @@ class Space:
         self.worker.use(self.conclusions, observing, self._strategies)
 
     def _subject(self, profile: Profile) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-        ids = tuple((one.type, one.value) for one in self.graph.ids_of(profile.id))
-        return self.name, self.graph.public_id(profile.id), ids
+        if profile.ids is None:
+            profile.ids = tuple((one.type, one.value) for one in self.graph.ids_of(profile.id))
+        if not profile.public_id:
+            profile.public_id = self.graph.public_id(profile.id)
+        return self.name, profile.public_id, profile.ids
 
     def step(self) -> int:
         """A turn; returns how much there was to do. Raises ProfileError, JournalError."""

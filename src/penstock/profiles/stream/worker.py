@@ -27,10 +27,12 @@ from penstock.profiles.traits.custom import observe_traits
 __all__ = ["SpaceWorker", "consumer_of"]
 
 log = logs.get("penstock.profiles")
-_CHUNK = 2_000
+_CHUNK = 5_000
 _DUE = 2_000
 _RECENT = 800
 """Bytes of the places of the last events: one hundred of them."""
+_PLACE_BITS = 44
+"""Of a place: the position; the rest is the partition."""
 _decode_records = msgspec.msgpack.Decoder(list[Record]).decode
 
 
@@ -162,18 +164,24 @@ class SpaceWorker:
             self._merge(profile, merge.other)
         if found.attached:
             self._attach(profile, found.attached)
-        state = profile.states[found.segment]
-        self._remember(state, event, part, place)
-        profile.dirty.add(found.segment)
+        self._learn(profile, found.segment, event, part << _PLACE_BITS | place)
+        return found.segment
+
+    def _learn(self, profile: Profile, segment: int, event: Observed, place: int) -> None:
+        """What an event says of the person it is of."""
+        state = profile.states[segment]
+        _remember(state, event, place)
+        profile.dirty.add(segment)
         touched = self._observe(state.signals, event)
         if touched:
             profile.touched.update(touched)
         if event.type == "identify":
             names = observe_traits(state.traits, event, self._strategies)
-            profile.touched.update([f"trait {name}" for name in names])
+            if names:
+                profile.touched.update([f"trait {name}" for name in names])
+                profile.values = None
         if not profile.changed:
-            people.touch(profile)
-        return found.segment
+            self.people.touch(profile)
 
     def _merge(self, profile: Profile, number: int) -> None:
         """Others know the ids of either side: each is told what it does not know yet."""
@@ -188,16 +196,9 @@ class SpaceWorker:
 
     def _attach(self, profile: Profile, attached: Any) -> None:
         profile.arrived += [(one.type, one.value) for one in attached]
+        profile.ids = None
         if not profile.known and self.graph.is_known(profile.id):
             profile.known = profile.full = True
-
-    @staticmethod
-    def _remember(state: SegmentState, event: Observed, part: int, place: int) -> None:
-        state.events += 1
-        state.recent = (state.recent + (part << 44 | place).to_bytes(8, "big"))[-_RECENT:]
-        if not state.first[0]:
-            state.first = (event.message_id, event.source)
-        state.last = (event.message_id, event.source, event.received_us)
 
     def _let_time_pass(self) -> int:
         due = self.people.due(self._clock_us(), _DUE)
@@ -259,3 +260,11 @@ class SpaceWorker:
                     log.warning("a position can't be told", error=error)
                     return
                 self._told[part] = position
+
+
+def _remember(state: SegmentState, event: Observed, place: int) -> None:
+    state.events += 1
+    state.recent = (state.recent + place.to_bytes(8, "big"))[-_RECENT:]
+    if not state.first[0]:
+        state.first = (event.message_id, event.source)
+    state.last = (event.message_id, event.source, event.received_us)
