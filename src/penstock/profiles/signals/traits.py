@@ -34,7 +34,9 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(\w+)")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _NEEDS_NO_PROPERTY = ("count", "sql")
 Valued = Callable[[Mapping[str, Any], int], tuple[Any, int]]
-"""From the settled signals of a profile and the time: the value (None: none), and until when."""
+"""From the settled signals of a profile and the time: the value, and until when.
+
+There is no value (None) while no event counts, for counts too."""
 _MOST_FREQUENT_NEEDS = 2
 
 
@@ -94,7 +96,7 @@ def _whole(key: str, kind: str) -> Valued:
     def value(signals: Mapping[str, Any], _now: int) -> tuple[Any, int]:
         state = signals.get(key)
         if state is None:
-            return (0 if kind == "count" else None), NEVER
+            return None, NEVER
         waiting = state[0]
         until = NEVER
         if waiting:
@@ -106,7 +108,9 @@ def _whole(key: str, kind: str) -> Valued:
 
 def _value_of(kind: str, state: list[Any]) -> Any:
     match kind:
-        case "count" | "min" | "max":
+        case "count":
+            return state[1] or None
+        case "min" | "max":
             return state[1]
         case "sum":
             return _number(Decimal(state[2])) if state[1] else None
@@ -132,7 +136,7 @@ def _windowed(key: str, kind: str, span: int) -> Valued:
             oldest = every[first] if kind == "count" else every[first][0]
             until = min(until, oldest + span + 1)
         if kind == "count":
-            return end - first, until
+            return (end - first) or None, until
         return _of_entries(kind, every[first:end]), until
 
     return value
@@ -162,6 +166,8 @@ def _figure(kind: str, numbers: list[Any]) -> Any:
 
 
 def _listed(kind: str, counts: Mapping[str, int]) -> Any:
+    if not counts:
+        return None
     if kind == "unique_count":
         return len(counts)
     values = {text: msgspec.json.decode(text) for text in counts}

@@ -47,6 +47,9 @@ class People:
         self._cache: OrderedDict[int, Profile] = OrderedDict()
         self._changed: dict[int, Profile] = {}
         self._gone: set[int] = set()
+        self._inherited: list[tuple[str, int, int]] = []
+        self._left: dict[int, list[str]] = {}
+        """Audiences of those that are no profiles any more."""
 
     def get(self, number: int) -> Profile:
         """A profile by its number, new if it has no row yet."""
@@ -103,12 +106,14 @@ class People:
         mine, theirs = into.standing.audiences, other.standing.audiences
         for slug, since_us in theirs.items():
             mine[slug] = min(since_us, mine.get(slug, since_us))
+            self._inherited.append((slug, into.id, mine[slug]))
         into.standing.turns = max(into.standing.turns, other.standing.turns)
         into.arrived += other.arrived
         self._cache.pop(other.id, None)
         self._changed.pop(other.id, None)
         if other.stored:
             self._gone.add(other.id)
+        self._left[other.id] = list(theirs)
         self.touch(into)
 
     def split(self, profile: int, apart: int) -> None:
@@ -136,9 +141,11 @@ class People:
             if profile.concluded or not profile.stored
         ]
         connection.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", standings)
-        connection.executemany(
-            "DELETE FROM standings WHERE profile = ?", [(number,) for number in self._gone]
-        )
+        gone = [(number,) for number in self._gone]
+        connection.executemany("DELETE FROM standings WHERE profile = ?", gone)
+        members = [(slug, number) for number, slugs in self._left.items() for slug in slugs]
+        connection.executemany("DELETE FROM members WHERE audience = ? AND profile = ?", members)
+        connection.executemany("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", self._inherited)
 
     def settle(self) -> None:
         """The transaction is through."""
@@ -148,8 +155,7 @@ class People:
             profile.arrived.clear()
             profile.full = profile.changed = profile.concluded = False
             profile.stored = True
-        self._changed.clear()
-        self._gone.clear()
+        self._clear()
         while len(self._cache) > self._capacity:
             self._cache.popitem(last=False)
 
@@ -157,12 +163,17 @@ class People:
         """Drop these, or all, from memory: what is written counts."""
         if profiles is None:
             self._cache.clear()
-            self._changed.clear()
-            self._gone.clear()
+            self._clear()
             return
         for number in profiles:
             self._cache.pop(number, None)
             self._changed.pop(number, None)
+
+    def _clear(self) -> None:
+        self._changed.clear()
+        self._gone.clear()
+        self._inherited.clear()
+        self._left.clear()
 
     def due(self, now_us: int, most: int) -> Sequence[int]:
         """Profiles in which time may have changed something, longest due first."""

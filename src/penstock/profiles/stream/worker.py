@@ -237,8 +237,9 @@ class SpaceWorker:
             now_us = self._clock_us()
             for profile in self.people.changed:
                 conclusions.conclude(profile, now_us)
-            conclusions.write(connection)
         self.people.write(connection)
+        if conclusions is not None:
+            conclusions.write(connection)
         connection.executemany("INSERT INTO assignments VALUES (?, ?, ?, ?)", self._assigned)
         moved = list(self._moved.items())
         connection.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", moved)
