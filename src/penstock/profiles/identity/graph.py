@@ -27,6 +27,8 @@ class Merge(msgspec.Struct, frozen=True, gc=False):
     id: int
     other: int
     """The one that is no profile of its own any more."""
+    segments: tuple[int, ...]
+    """Those that were of it."""
     through: ExternalId
     """The id on the event by which it was found."""
 
@@ -257,6 +259,7 @@ class IdentityGraph:
 
     def _merge(self, event: Observed, survivor: int, other: int, through: ExternalId) -> Merge:
         connection = self._connection
+        segments = self.segments_of(other)
         for kind, value in connection.execute(
             "SELECT type, value FROM ids WHERE removed_us IS NULL AND segment IN"
             " (SELECT id FROM segments WHERE profile = ? AND profile <> id UNION ALL SELECT ?)",
@@ -278,7 +281,7 @@ class IdentityGraph:
             (other, survivor, event.timestamp_us, event.received_us, event.message_id,
              event.source, event.type, through.type, through.value),
         ).fetchone()  # fmt: skip
-        return Merge(int(number), other, through)
+        return Merge(int(number), other, segments, through)
 
     def _bars(self, one: int, other: int) -> bool:
         for first, second in self._barriers:

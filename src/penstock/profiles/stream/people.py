@@ -51,11 +51,15 @@ class People:
         self._left: dict[int, list[str]] = {}
         """Audiences of those that are no profiles any more."""
 
-    def get(self, number: int) -> Profile:
-        """A profile by its number, new if it has no row yet."""
+    def get(self, number: int, segments: tuple[int, ...] = ()) -> Profile:
+        """A profile by its number, new if it has no row yet.
+
+        ``segments``: of one that the graph has merged away meanwhile, those that were of it.
+        """
         found = self._cache.get(number)
         if found is None:
-            found = self._cache[number] = self._load(number)
+            segments = segments or self._graph.segments_of(number)
+            found = self._cache[number] = self._load(number, segments)
         else:
             self._cache.move_to_end(number)
         return found
@@ -67,12 +71,11 @@ class People:
         self._cache[number] = profile
         return profile
 
-    def _load(self, number: int) -> Profile:
+    def _load(self, number: int, segments: tuple[int, ...]) -> Profile:
         row = self._connection.execute(
             "SELECT standing FROM standings WHERE profile = ?", (number,)
         ).fetchone()
         standing = decode_standing(row[0]) if row else Standing()
-        segments = self._graph.segments_of(number)
         known = self._graph.is_known(number)
         profile = Profile(number, segments, known, standing, row is not None)
         for segment in segments:
@@ -100,7 +103,7 @@ class People:
         into.segments = tuple(sorted({*into.segments, *other.segments}))
         into.states |= other.states
         into.dirty |= other.dirty
-        into.known = into.known or other.known
+        into.known = self._graph.is_known(into.id)
         into.full = into.concluded = True
         into.values = into.ids = None
         mine, theirs = into.standing.audiences, other.standing.audiences

@@ -15,7 +15,7 @@ from penstock import logs
 from penstock.errors import JournalDamaged, PenstockError
 from penstock.events.model import Record
 from penstock.journal.contract import EVENTS, Block, Journal
-from penstock.profiles.identity.graph import IdentityGraph
+from penstock.profiles.identity.graph import IdentityGraph, Merge
 from penstock.profiles.observed import Observed, observe
 from penstock.profiles.stream.conclusions import Conclusions
 from penstock.profiles.stream.file import ProfileFile
@@ -161,7 +161,7 @@ class SpaceWorker:
         people = self.people
         profile = people.new(found.profile, False) if found.created else people.get(found.profile)
         for merge in found.merges:
-            self._merge(profile, merge.other)
+            self._merge(profile, merge)
         if found.attached:
             self._attach(profile, found.attached)
         self._learn(profile, found.segment, event, part << _PLACE_BITS | place)
@@ -183,9 +183,9 @@ class SpaceWorker:
         if not profile.changed:
             self.people.touch(profile)
 
-    def _merge(self, profile: Profile, number: int) -> None:
+    def _merge(self, profile: Profile, merge: Merge) -> None:
         """Others know the ids of either side: each is told what it does not know yet."""
-        other = self.people.get(number)
+        other = self.people.get(merge.other, merge.segments)
         told = other.segments
         if other.standing.audiences.keys() - profile.standing.audiences.keys():
             told = (*told, *profile.segments)
