@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,26 @@ destinations:
         fields: {amount: {"@path": "$.properties.total"}}
 """
 EVENT = {"type": "track", "event": "Toast Burnt", "messageId": "m1", "properties": {"total": 19.9}}
+
+BELL = """
+from penstock.destinations.contract import Action, Destination, Preset, Request
+
+def ring(call):
+    yield Request("POST", "https://bell.test", json=call.payload)
+
+DESTINATION = Destination(slug="bell", name="Bell", help="Rings a bell.", presets=(
+    Preset("All", "ring"),), actions=(Action("ring", "Ring", ring, trigger='type = "track"'),))
+"""
+FUNCTION = """
+from penstock.functions import Reject
+
+def on_track(event, settings):
+    if event["event"] == "Reject":
+        raise Reject("not this one")
+    if event["event"] == "Order Completed":
+        return None
+    return [event, {**event, "properties": {"total": event["properties"]["total"] + 1}}]
+"""
 
 
 @pytest.fixture
@@ -90,11 +111,51 @@ def test_a_trial_that_no_mapping_is_for_fails(run: Run, folder: Path, tmp_path: 
     assert (empty.code, "there is no event yet" in empty.err) == (1, True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="functions run on Linux only")
+def test_a_trial_passes_the_functions_of_the_destination(
+    run: Run, folder: Path, event: Path, tmp_path: Path
+) -> None:
+    (folder / "functions").mkdir()
+    (folder / "functions" / "vat.py").write_text(FUNCTION)
+    file = tmp_path / "functions.yaml"
+    vat = "functions:\n  vat: {file: vat.py, timeout: 30}\n"
+    hook = "    type: webhook\n    functions: [vat]\n"
+    file.write_text(vat + WORKSPACE.replace("    type: webhook\n", hook))
+    done = run("apply", file, "--data", folder)
+    assert (done.code, done.err) == (0, "")
+    test = ("destinations", "test", "orders_hook", "--dry-run", "--json", "--source", "shop",
+            "--data", folder)  # fmt: skip
+    told = json.loads(run(*test, "--event", event).out)
+    assert [(each["mapping"], each["payload"]["amount"]) for each in told["attempts"]] == [
+        (0, 19.9), (0, 20.9),
+    ]  # fmt: skip
+    assert told["withheld"] == "FILTERED_BY_RULES"
+    for name, withheld, code in (
+        ("Order Completed", "FILTERED_BY_FUNCTION", []),
+        ("Reject", "FILTERED_BY_RULES", ["FUNCTION_REJECTED"]),
+    ):
+        event.write_text(json.dumps({**EVENT, "event": name}))
+        told = json.loads(run(*test, "--event", event).out)
+        assert (told["withheld"], [each["code"] for each in told["attempts"]]) == (withheld, code)
+
+
 def test_catalog(run: Run, folder: Path) -> None:
     assert "webhook" in run("destinations", "catalog", "--data", folder).text
     one = run("destinations", "catalog", "webhook", "--data", folder).text
     assert "shared_secret" in one and "send" in one
     assert run("destinations", "catalog", "webhok", "--data", folder).code == 1
+
+
+def test_check_names_what_is_wrong_with_a_tool_of_ones_own(run: Run, folder: Path) -> None:
+    tools = folder / "destinations"
+    tools.mkdir()
+    (tools / "bell.py").write_text(BELL)
+    done = run("destinations", "check", "bell", "--data", folder)
+    assert (done.code, done.text.strip()) == (0, "Bell: nothing was found")
+    (tools / "bell.py").write_text(BELL.replace('"ring", "Ring"', '"rang", "Ring"'))
+    done = run("destinations", "check", "bell", "--data", folder)
+    assert (done.code, "there is no action ring" in done.text) == (1, True)
+    assert run("destinations", "check", "adroll", "--data", folder).code == 0
 
 
 def test_dead_letters_and_replays_of_a_destination_that_sent_nothing(

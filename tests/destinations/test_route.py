@@ -198,3 +198,40 @@ def test_a_replay_is_addressed_to_this_destination_alone() -> None:
 def test_a_setup_that_names_no_action_is_refused() -> None:
     with pytest.raises((ConfigurationError, KeyError)):
         Route(TOOL, setup(mappings=(MappingSetup("sing"),)))
+
+
+NOTICE = {
+    "context": {"personas": {"computation_class": "audience", "computation_key": "vip"}},
+    "integrations": {"All": False, "my_bell": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("flags", "source", "reason"),
+    [
+        ({"All": False, "my_bell": True}, "penstock", ""),
+        ({"All": False, "my_bell": {"list": "7"}}, "penstock", ""),
+        ({"All": False, "other": True}, "penstock", "OTHER_SOURCE"),
+        ({"All": False, "my_bell": False}, "penstock", "OTHER_SOURCE"),
+        ({"my_bell": None}, "penstock", "OTHER_SOURCE"),
+        ({"Bell": True}, "penstock", "OTHER_SOURCE"),
+        (None, "penstock", "OTHER_SOURCE"),
+        ({"All": False, "my_bell": True}, "shop", "OTHER_SOURCE"),
+        ({"All": False, "my_bell": True}, "web", ""),
+    ],
+)
+def test_own_notices_reach_whom_they_name_whatever_sources_it_has(
+    flags: Any, source: str, reason: str
+) -> None:
+    route = Route(TOOL, setup(sources=("web",)))
+    assert route(event(**{**NOTICE, "integrations": flags}), source).reason == reason
+    assert not route(event(**{**NOTICE, "integrations": flags}), source).planned or reason == ""
+
+
+def test_a_replay_takes_notices_only_to_whom_they_were_for() -> None:
+    route = Route(TOOL, setup())
+    assert route(route.replayed(event(**NOTICE)), "penstock").reason == ""
+    other = event(**{**NOTICE, "integrations": {"All": False, "other": True}})
+    assert route(route.replayed(other), "penstock").reason == "FILTERED_BY_INTEGRATIONS_OBJECT"
+    usual = event(integrations={"All": False, "other": True})
+    assert route(route.replayed(usual), "web").reason == ""

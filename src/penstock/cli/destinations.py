@@ -16,8 +16,10 @@ from penstock.cli.destinations_access import opened_access
 from penstock.cli.engine_api import UrlOption
 from penstock.cli.options import DataOption, JsonOption, UsageError, printable
 from penstock.cli.tables import as_table
+from penstock.destinations.registry import definition as definition_of
 from penstock.errors import ConfigurationError
 from penstock.events.times import parse_instant
+from penstock.settings import load_settings
 
 __all__ = ["destinations"]
 
@@ -122,6 +124,31 @@ def catalog(
     typer.echo(as_table(["action", "when", ""], actions, width=_width()), nl=False)
 
 
+def check(
+    tool: Annotated[str, typer.Argument(metavar="<type>", help="Type of the destination.")],
+    event: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="<file>", help="An event as JSON to try beside the built-in ones."),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Check the definition of a tool, yours or ours, with many events; nothing is sent.
+
+    The exit code is 1 when something was found.
+
+    Example: penstock destinations check bell
+    """
+    from penstock.destinations.conformance import faults
+
+    definition = definition_of(tool, load_settings({"data": data}).destinations_folder)
+    found = faults(definition, [_read_event(file) for file in event or ()])
+    for fault in found:
+        typer.echo(printable(fault))
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"{definition.name}: nothing was found")
+
+
 def test(
     slug: Slug,
     event: Annotated[
@@ -142,8 +169,9 @@ def test(
 ) -> None:
     """Send one event for real, and show each request with its answer.
 
-    Filters, consent and the event's flags are not applied; what they would do is told. The exit
-    code is 1 when something was not taken, or no mapping is for the event.
+    The functions of the destination are run. Filters, consent and the event's flags are not
+    applied; what they would do is told. The exit code is 1 when something was not taken, or no
+    mapping is for the event.
 
     Example: penstock destinations test orders_hook --dry-run
     """
@@ -375,6 +403,7 @@ destinations = typer.Typer(
 destinations.command("list")(listed)
 destinations.command("show")(show)
 destinations.command("test")(test)
+destinations.command("check")(check)
 destinations.command("replay")(replay)
 destinations.command("dead-letters")(dead_letters)
 destinations.command("catalog")(catalog)

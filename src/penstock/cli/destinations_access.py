@@ -170,6 +170,7 @@ class _InFolder:
         from penstock.journal.sqlite import SqliteJournal
 
         setup = self._workspace.destination(slug)
+        functions = self._workspace.functions() if setup.functions else []
         journal = SqliteJournal(self._settings.journal_folder)
 
         async def rotated(token: str) -> None:
@@ -178,7 +179,15 @@ class _InFolder:
         given = None if event is None else (source, event)
         try:
             trial = asyncio.run(
-                run_trial(self._settings, journal, setup, given, dry_run=dry_run, rotated=rotated)
+                run_trial(
+                    self._settings,
+                    journal,
+                    setup,
+                    given,
+                    dry_run=dry_run,
+                    rotated=rotated,
+                    functions=functions,
+                )
             )
         finally:
             journal.close()

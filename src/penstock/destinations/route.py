@@ -38,6 +38,8 @@ from penstock.destinations.setup import mappings_of
 
 __all__ = ["Event", "Functions", "Planned", "Route", "Routed", "Unsendable"]
 
+_OWN_SOURCE = "penstock"
+"""Source of the notices of audiences and traits."""
 _CONSENT_CHANGED = "Segment Consent Preference Updated"
 Event = dict[str, Any]
 
@@ -82,7 +84,7 @@ class Route:
 
     def __call__(self, event: Event, source: str) -> Routed:
         """What to send of an event, which is not changed."""
-        if self._sources is not None and source not in self._sources:
+        if not self._is_connected(event, source):
             return _OTHER_SOURCE
         reason = self._kept_out(event)
         if reason is not None:
@@ -102,7 +104,7 @@ class Route:
 
     def prepare(self, event: Event, source: str) -> None:
         """Let the functions begin with an event that will be asked for soon."""
-        if self._functions is None or (self._sources is not None and source not in self._sources):
+        if self._functions is None or not self._is_connected(event, source):
             return
         if self._kept_out(event) is None and (passed := self._filter(event)) is not None:
             self._functions.prepare(passed)
@@ -116,8 +118,20 @@ class Route:
         return made[0]
 
     def replayed(self, event: Event) -> Event:
-        """The event as a replay sends it: addressed to this destination alone, consent kept."""
+        """The event as a replay sends it: addressed to this destination alone, consent kept.
+
+        A notice of an audience or trait stays addressed to those that were chosen for it.
+        """
+        if _is_notice(event):
+            return event
         return {**event, "integrations": {"All": False, self._slug: True}}
+
+    def _is_connected(self, event: Event, source: str) -> bool:
+        """Penstock's own notices need no connection: they name the destinations they are for."""
+        if self._sources is None or source in self._sources:
+            return True
+        flags = event.get("integrations") if source == _OWN_SOURCE else None
+        return isinstance(flags, dict) and flags.get(self._slug, False) not in (False, None)
 
     def _kept_out(self, event: Event) -> Routed | None:
         if not self._is_wanted(event.get("integrations")):
@@ -172,6 +186,14 @@ _BY_RULES = Routed(reason=BY_RULES)
 _BY_FUNCTION = Routed(reason=BY_FUNCTION)
 _CLIENT_SIDE = Routed(reason=CLIENT_SIDE)
 _NO_MAPPING = Routed(reason=NO_MAPPING)
+
+
+def _is_notice(event: Event) -> bool:
+    context = event.get("context")
+    personas = context.get("personas") if isinstance(context, dict) else None
+    flags = event.get("integrations")
+    chosen = isinstance(flags, dict) and flags.get("All") is False
+    return chosen and isinstance(personas, dict) and "computation_key" in personas
 
 
 def _compiled(definition: Destination, place: int, mapping: MappingSetup) -> Mapped:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,12 @@ from typing import Any
 import msgspec
 
 from penstock.destinations.contract import Call, Destination, Refused, Skipped
-from penstock.destinations.model import DestinationSetup
+from penstock.destinations.functions.before import Blocking, chain_of
+from penstock.destinations.functions.chain import Chain, Place
+from penstock.destinations.model import DestinationSetup, FunctionSetup
 from penstock.destinations.registry import definition as definition_of
 from penstock.destinations.route import Event, Functions, Planned, Route
+from penstock.destinations.routed import NO_MAPPING, PLACES
 from penstock.destinations.sending import Exchange, Senders, perform, perform_dry, show_dry
 from penstock.destinations.sending.oauth import Tokens
 from penstock.destinations.sending.outcome import Outcome
@@ -54,7 +57,7 @@ class Trial(msgspec.Struct, frozen=True):
     withheld: str
     """Why the event would not reach the mappings by itself; empty: it would."""
     attempts: list[Attempt]
-    """One for each enabled mapping whose trigger holds."""
+    """One for each enabled mapping whose trigger holds, for each event that the functions made."""
     dry_run: bool
 
 
@@ -91,21 +94,27 @@ async def try_event(
     functions: Functions | None = None,
     rotated: Callable[[str], Awaitable[None]] | None = None,
 ) -> Trial:
-    """Send an event through the enabled mappings, whatever flags, filters and consent say.
+    """Send an event through functions and enabled mappings, whatever flags, filters, consent say.
 
-    Without ``senders`` nothing is sent. ``rotated`` is told a new refresh token, which must be
-    kept. Raises ConfigurationError when the setup can't be used.
+    Without ``senders`` nothing is sent. ``functions`` is called in another thread, once.
+    ``rotated`` is told a new refresh token, which must be kept. Raises ConfigurationError when the
+    setup can't be used.
     """
-    withheld = Route(definition, setup, functions=functions)(event, source).reason
+    withheld = Route(definition, setup)(event, source).reason
     open_setup = msgspec.structs.replace(setup, filters=(), consent=(), sources=None)
     plain = {key: value for key, value in event.items() if key != "_metadata"}
     given = event.get("integrations")
     plain["integrations"] = {**(given if isinstance(given, dict) else {}), setup.slug: True}
-    routed = Route(definition, open_setup, functions=functions)(plain, source)
+    route = Route(definition, open_setup, functions=functions)
+    routed = await asyncio.to_thread(route, plain, source)
+    if withheld in ("", NO_MAPPING):
+        withheld = routed.reason
     settings = check_settings(definition, setup.settings)
     ground = _Ground(definition, settings, str(event.get("messageId", "")), now, new_id)
     attempts = [
-        Attempt(each.place, each.mapped.action.slug, None, [], 0, each.code, each.reason, False)
+        Attempt(
+            each.place % PLACES, each.mapped.action.slug, None, [], 0, each.code, each.reason, False
+        )
         for each in routed.unsendable
     ]
     token = None
@@ -132,9 +141,11 @@ async def run_trial(
     *,
     dry_run: bool,
     rotated: Callable[[str], Awaitable[None]],
+    functions: Sequence[FunctionSetup] = (),
 ) -> Trial:
     """Try the event (its source, and itself), else the newest that a mapping is for.
 
+    ``functions`` are those of the workspace, of which the destination has some.
     Raises ConfigurationError when there is none, or the setup can't be used.
     """
     tool = await asyncio.to_thread(definition_of, setup.type, settings.destinations_folder)
@@ -145,15 +156,27 @@ async def run_trial(
         senders = Senders(
             allow_private=settings.allow_private_destinations, folder=settings.exports_root
         )
+    chain = _chain(settings, setup, functions) if setup.functions else None
     source, event = given
     try:
         return await try_event(
             tool, setup, event, source, senders,
             now=lambda: datetime.now(UTC), new_id=lambda: str(uuid.uuid4()), rotated=rotated,
+            functions=None if chain is None else Blocking(chain),
         )  # fmt: skip
     finally:
+        if chain is not None:
+            await asyncio.to_thread(chain.close)
         if senders is not None:
             await senders.close()
+
+
+def _chain(
+    settings: Settings, setup: DestinationSetup, functions: Sequence[FunctionSetup]
+) -> Chain:
+    known = {each.slug: each for each in functions}
+    place = Place(settings.functions_root, settings.allow_private_destinations)
+    return chain_of(setup, lambda: known, place)
 
 
 def _newest_for(journal: Journal, tool: Destination, setup: DestinationSetup) -> tuple[str, Event]:
@@ -201,7 +224,7 @@ def _dry(ground: _Ground, planned: Planned) -> Attempt:
 
 def _attempt(planned: Planned, outcome: Outcome, requests: list[Exchange]) -> Attempt:
     return Attempt(
-        planned.place,
+        planned.place % PLACES,
         planned.mapped.action.slug,
         planned.payload,
         requests,

@@ -157,3 +157,71 @@ def test_the_key_is_a_bearer() -> None:
     assert TOOL.authorize is not None
     shown = TOOL.authorize(Request("POST", "https://host"), {"api_key": "key"}, "")
     assert shown.headers == {"Authorization": "Bearer key"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"campaign_id": "c"},
+        {"campaign_id": "c", "recipients": []},
+        {"campaign_id": "c", "recipients": [{"email": "a@toast.test"}], "broadcast": True},
+    ],
+)
+def test_a_campaign_is_for_recipients_or_for_all(payload: Payload) -> None:
+    assert isinstance(_do("triggerCampaign", payload).error, InvalidPayload)
+
+
+def test_the_order_of_profiles_is_told_for_each_recipient() -> None:
+    priorities = {"second_priority": "unidentified", "first_priority": "identified"}
+    people = [{"email": "a@toast.test"}, {"external_user_id": "u"}]
+    driven = _do(
+        "triggerCanvas", {"canvas_id": "v", "recipients": people, "prioritization": priorities}
+    )
+    (request,) = driven.requests
+    assert request.url.endswith("/canvas/trigger/send")
+    order = ["identified", "unidentified"]
+    assert request.json["recipients"] == [{**each, "prioritization": order} for each in people]
+    assert "prioritization" not in request.json
+
+
+def _toast(item_id: str, **item: Json) -> Payload:
+    return {"catalog_name": "toasts", "item_id": item_id, "item": item}
+
+
+def test_the_last_of_several_items_with_one_id_holds() -> None:
+    rows = [
+        _toast("a", price=1),
+        _toast("b", price=2),
+        _toast("a", price=3),
+        _toast("c d", price=1),
+    ]
+    driven = _do("upsertCatalogItem", *rows, status=202, sync_mode="upsert")
+    assert [request.json["items"] for request in driven.requests] == [
+        [{"price": 1, "id": "a"}, {"price": 2, "id": "b"}],
+        [{"price": 3, "id": "a"}],
+    ]
+    assert [request.items for request in driven.requests] == [(0, 1), (2,)]
+    assert set(driven.failures) == {3}
+
+
+@pytest.mark.parametrize("value", ["b", {"id": "b", "price": "x"}])
+def test_items_beside_a_wrong_one_are_tried_again(value: Json) -> None:
+    told = {"errors": [{"id": "fields-not-valid", "message": "no", "parameter_values": [value]}]}
+    rows = [_toast("a", price=1), _toast("b", price="x")]
+    driven = _do("upsertCatalogItem", *rows, status=400, told=told, sync_mode="upsert")
+    assert {index: each.status for index, each in driven.failures.items()} == {0: 500, 1: 400}
+    told["errors"][0]["id"] = "catalog-not-found"
+    driven = _do("upsertCatalogItem", *rows, status=404, told=told, sync_mode="upsert")
+    assert {each.status for each in driven.failures.values()} == {404}
+
+
+def test_an_item_that_is_gone_counts_as_deleted() -> None:
+    told = {"errors": [{"id": "item-not-found", "parameter_values": ["a"]}]}
+    gone = _do("upsertCatalogItem", _toast("a"), status=404, told=told, sync_mode="delete")
+    assert gone.error is None
+    assert (gone.requests[0].method, gone.requests[0].json) == ("DELETE", None)
+    other = {"errors": [{"id": "catalog-not-found"}]}
+    driven = _do("upsertCatalogItem", _toast("a"), status=404, told=other, sync_mode="delete")
+    assert driven.error is not None
+    kept = _do("upsertCatalogItem", _toast("a", price=1), status=404, told=told, sync_mode="upsert")
+    assert kept.error is not None

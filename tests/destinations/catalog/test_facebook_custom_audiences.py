@@ -11,7 +11,9 @@ import pytest
 from penstock.destinations import registry
 from penstock.destinations.contract import Answer, Call, InvalidPayload, Payload, Request
 from penstock.destinations.fql import compile_trigger
+from penstock.destinations.model import DestinationSetup
 from penstock.destinations.payloads import compile_payload
+from penstock.destinations.route import Route
 from penstock.destinations.setup import check_settings
 from tests.destinations.fakes.facebook_graph import TOKEN, audience_users
 from tests.destinations.fakes.strict import NOW, Driven, Fake, drive
@@ -165,3 +167,21 @@ def test_without_an_audience_nothing_is_sent() -> None:
     settings = check_settings(TOOL, {"accessToken": TOKEN})
     call = Call([{"externalId": "a", "member": True}], settings, NOW, lambda: "id")
     assert "no audience" in str(drive(TOOL, "sync", call, audience_users).error)
+
+
+@pytest.mark.parametrize(("entered", "method"), [(True, "POST"), (False, "DELETE")])
+@pytest.mark.parametrize("mode", ["identify", "track"])
+def test_a_notice_of_an_audience_adds_and_removes(mode: str, entered: bool, method: str) -> None:
+    personas = {"computation_class": "audience", "computation_key": "big_spenders"}
+    event: dict[str, Any] = {"type": mode, "userId": "u1", "context": {"personas": personas}}
+    if mode == "identify":
+        event["traits"] = {"email": "Ann@toast.test", "big_spenders": entered}
+    else:
+        event["event"] = "Audience Entered" if entered else "Audience Exited"
+        event["properties"] = {"audience_key": "big_spenders", "big_spenders": entered}
+        event["context"]["traits"] = {"email": "Ann@toast.test"}
+    (planned,) = Route(TOOL, DestinationSetup("ads", TOOL.slug))(event, "penstock").planned
+    (request,) = _sync(planned.payload).requests
+    assert request.method == method
+    hashed = hashlib.sha256(b"ann@toast.test").hexdigest()
+    assert request.json["payload"]["data"][0][:2] == ["u1", hashed]

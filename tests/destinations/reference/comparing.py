@@ -64,13 +64,16 @@ class Tally:
     listed: Sequence[Listed] = ()
     events: int = 0
     requests: int = 0
+    equal: int = 0
+    """Requests without any difference, listed or not."""
     fields: int = 0
     errors: int = 0
     """Outcomes that are an error on both sides."""
     differing: list[Difference] = field(default_factory=list)
     """Those that are listed."""
     unlisted: list[Difference] = field(default_factory=list)
-    used: set[Listed] = field(default_factory=set)
+    used: Counter[Listed] = field(default_factory=Counter)
+    """Of each listed difference, in how many fields it was met."""
     sent: Counter[str] = field(default_factory=Counter)
     """By action the outcomes in which the reference sends something and meets no error."""
 
@@ -101,8 +104,10 @@ class Tally:
 
     def _request(self, action: str, prefix: str, reference: Sent, ours: Sent) -> None:
         theirs, own = _flat(reference), _flat(ours)
+        before = len(self.differing) + len(self.unlisted)
         for path in theirs.keys() | own.keys():
             self._field(action, prefix + path, theirs.get(path, _ABSENT), own.get(path, _ABSENT))
+        self.equal += len(self.differing) + len(self.unlisted) == before
 
     def _field(
         self, action: str, path: str, reference: Json, ours: Json, exact: bool | None = None
@@ -118,7 +123,7 @@ class Tally:
             if listed.action in ("", action) and re.fullmatch(listed.path, path):
                 if (exact and not listed.either) or listed.values not in (None, (reference, ours)):
                     continue
-                self.used.add(listed)
+                self.used[listed] += 1
                 self.differing.append(difference)
                 return
         self.unlisted.append(difference)
@@ -136,7 +141,8 @@ def _error(outcome: Outcome) -> Json:
 
 
 def _is_exact(path: str) -> bool:
-    return not path.startswith("body") or _EXACT.search(path) is not None
+    inner = re.sub(r"^\d+\.", "", path)
+    return not inner.startswith("body") or _EXACT.search(inner) is not None
 
 
 def _flat(sent: Sent) -> dict[str, Json]:

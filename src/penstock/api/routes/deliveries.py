@@ -161,7 +161,7 @@ async def test_destination(
     """Send one event for real and show each request with its answer, or only show the requests.
 
     Filters, consent and the event's flags are not applied; `withheld` says what they would do. The
-    functions of the destination are not run.
+    functions of the destination are run.
     """
     setup = await asyncio.to_thread(services.workspace.destination, slug)
     caller = caller_of(request)
@@ -171,9 +171,11 @@ async def test_destination(
         await asyncio.to_thread(workspace.renew_token, slug, token, caller.actor)
 
     given = None if data.event is None else (data.source, data.event)
+    functions = await asyncio.to_thread(services.workspace.functions) if setup.functions else []
     return await run_trial(
-        services.settings, services.journal, setup, given, dry_run=data.dry_run, rotated=rotated
-    )
+        services.settings, services.journal, setup, given,
+        dry_run=data.dry_run, rotated=rotated, functions=functions,
+    )  # fmt: skip
 
 
 @route("GET", "/destinations/{slug:str}/dead-letters", _READ, tag=_TAG, errors=[404])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import to_builtins
+
 from penstock.destinations.contract import Json
 from penstock.destinations.mappings import UNDEFINED
 from penstock.destinations.mappings.values import article, type_name
@@ -54,10 +56,17 @@ def checker(schema: Schema, label: str) -> Check:
 
 def copied(value: Json) -> Json:
     """``value`` with lists and objects of its own."""
+    try:
+        return to_builtins(value)
+    except (TypeError, RecursionError):  # UNDEFINED is in it
+        return _copied(value)
+
+
+def _copied(value: Json) -> Json:
     if type(value) is dict:
-        return {key: copied(item) for key, item in value.items() if item is not UNDEFINED}
+        return {key: _copied(item) for key, item in value.items() if item is not UNDEFINED}
     if type(value) is list:
-        return [copied(item) for item in value]
+        return [_copied(item) for item in value]
     return None if value is UNDEFINED else value
 
 

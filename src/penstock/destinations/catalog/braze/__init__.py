@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from penstock.destinations.catalog.braze import profile, shopping, tracking
+from penstock.destinations.catalog.braze import items, messaging, profile, shopping, tracking
 from penstock.destinations.catalog.common.fields import mapped
 from penstock.destinations.catalog.common.paths import path
 from penstock.destinations.contract import (
@@ -163,6 +163,32 @@ _ACTIONS = (
         batch=_BATCH,
         sync_modes=("add", "update"),
     ),
+    Action(
+        "triggerCampaign",
+        "Trigger campaign",
+        messaging.trigger_campaign,
+        help="Sends a campaign, to recipients or to all whom it is for.",
+        trigger='type = "track"',
+        fields=messaging.CAMPAIGN_FIELDS,
+    ),
+    Action(
+        "triggerCanvas",
+        "Trigger canvas",
+        messaging.trigger_canvas,
+        help="Lets people enter a canvas.",
+        trigger='type = "track"',
+        fields=messaging.CANVAS_FIELDS,
+    ),
+    Action(
+        "upsertCatalogItem",
+        "Item of a catalogue",
+        items.sync_items,
+        help="Writes an item of a catalogue, or deletes it.",
+        fields=items.ITEM_FIELDS,
+        batch=Batch(size=50, keys=("catalog_name",)),
+        sync_modes=("upsert", "delete"),
+        internal=("catalog_name",),
+    ),
 )
 _STATUS = {"order_status_url": "properties.order_status_url"}
 _OTHERS = (
@@ -178,6 +204,9 @@ DESTINATION = Destination(
     website="https://www.braze.com",
     sources=(
         "https://www.braze.com/docs/api/endpoints/user_data/post_user_track",
+        "https://www.braze.com/docs/api/endpoints/messaging/send_messages/post_send_triggered_campaigns",
+        "https://www.braze.com/docs/api/endpoints/messaging/send_messages/post_send_triggered_canvases",
+        "https://www.braze.com/docs/api/endpoints/catalogs",
         "https://www.braze.com/docs/api/basics",
         "https://www.braze.com/docs/api/api_limits",
     ),
@@ -185,7 +214,8 @@ DESTINATION = Destination(
         Setting(
             "api_key",
             "REST API key",
-            help="With the permissions users.track, users.identify and users.alias.new.",
+            help="With the permissions users.track, users.identify and users.alias.new; campaigns, "
+            "canvases and catalogues need their own.",
             required=True,
             secret=True,
         ),
@@ -238,6 +268,8 @@ DESTINATION = Destination(
     limits=(
         "75 events, 75 purchases and 75 attributes a request.",
         "3,000 requests in 3 seconds to /users/track for most customers.",
+        "50 recipients a campaign or canvas that is triggered; 50 items of a catalogue a request, "
+        "but 50 requests a minute for single items, so let these batch.",
         "Each attribute sent counts as a data point, even when it is unchanged.",
     ),
     timeout=30.0,

@@ -146,6 +146,11 @@ DESTINATION = Destination(
             "sync",
             trigger='(type = "track" or type = "identify") and '
             'context.personas.computation_class = "audience"',
+            # a track call about a person carries what is known of them in its context
+            fields={
+                key: either(f"traits.{name}", f"properties.{name}", f"context.traits.{name}")
+                for key, name in {"email": "email", "phone": "phone"}.items()
+            },
         ),
     ),
     sources=(

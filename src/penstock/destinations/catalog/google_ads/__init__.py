@@ -128,6 +128,8 @@ DESTINATION = Destination(
         "https://developers.google.com/google-ads/api/docs/conversions/enhanced-conversions/leads",
         "https://developers.google.com/google-ads/api/docs/best-practices/partial-failures",
         "https://developers.google.com/google-ads/api/docs/best-practices/quotas",
+        "https://developers.google.com/google-ads/api/docs/deprecations",
+        "https://developers.google.com/ads/blog/posts/2026/03/changes-to-customer-match-support-in",
         "https://developers.google.com/ads/blog/posts/2026/09/google-ads-api-v22-sunset-reminder",
     ),
     oauth=OAuth2("https://oauth2.googleapis.com/token"),
@@ -138,6 +140,10 @@ DESTINATION = Destination(
         "At most 2,000 conversions a request; each is accepted or refused alone.",
         "A conversion must be uploaded within 90 days of the click, an enhancement within 24 hours "
         "of the conversion and a restatement or retraction within 55 days.",
+        "Google takes click conversions by this interface only from developer tokens that had sent "
+        "some between 17 December 2025 and 15 June 2026; others get "
+        "CUSTOMER_NOT_ALLOWLISTED_FOR_THIS_FEATURE and need Google's Data Manager API.",
+        "Audiences (Customer Match) are not sent: since April 2026 Google takes no newcomers here.",
         "Nothing is sent before a mapping names a conversion action: there are no presets.",
     ),
 )
