@@ -37,7 +37,7 @@ class ToolMissingError(Exception):
 
 
 def require_tool(name: str) -> str:
-    """Give the path of a tool (`node`, `npm`, `chromium`), or skip or fail the test."""
+    """Give the path of `node`, `npm`, `libreoffice` or `chromium`, or skip or fail the test."""
     try:
         return _TOOLS[name].find()
     except ToolMissingError as missing:
@@ -106,9 +106,18 @@ def _find_chromium() -> str:
     raise ToolMissingError(f"Chromium ({CHROMIUM_PATHS[0]} not found, PENSTOCK_CHROMIUM not set)")
 
 
+def _find_libreoffice() -> str:
+    for name in ("soffice", "libreoffice"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    raise ToolMissingError("LibreOffice Calc (soffice not found)")
+
+
 _TOOLS = {
     "node": _Tool(_find_node),
     "npm": _Tool(_find_npm),
+    "libreoffice": _Tool(_find_libreoffice),
     "chromium": _Tool(_find_chromium),
 }
 

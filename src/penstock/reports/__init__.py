@@ -1,0 +1,1 @@
+"""Reports: typed parameters in, typed rows out."""
