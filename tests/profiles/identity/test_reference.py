@@ -127,7 +127,7 @@ def test_with_limits_it_is_the_specification(
     people = People(IdentityRules({kind: Identifier(limit=n) for kind, n in limits.items()}))
     literal = Literal(limits)
     for day, event in enumerate(events):
-        found = people.see(day=day, **event)  # type: ignore[arg-type]
+        found = people.see(day=day, **event)
         person = literal.see(ids_of(event), day)
         assert people.ids(found.profile) == set(person.ids)
     assert people.partition() == {frozenset(person.ids) for person in literal.people}

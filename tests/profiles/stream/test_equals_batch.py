@@ -22,9 +22,9 @@ from tests.profiles.stream.world import DAY_US, World
 
 WANTED = audiences()
 TRAITS = traits()
-SEEDS = 10
+SEEDS = 14
 STEPS = 90
-CAUSES = ("late", "merge", "restart", "expiry")
+CAUSES = ("late", "merge", "unmerge", "restart", "expiry")
 UNMOVED = {("gold", "expiry")}
 """A custom trait that has no date in it stays as it is while time passes."""
 _RULES = IdentityRules({"anonymous_id": Identifier(limit=100)})
@@ -49,8 +49,8 @@ class Walk:
 
     def run(self, steps: int) -> None:
         actions: list[tuple[int, Callable[[], str]]] = [
-            (10, self.happen), (6, self.late), (3, self.come), (4, self.time), (1, self.jump),
-            (3, self.join), (3, self.say), (2, self.restart),
+            (10, self.happen), (6, self.late), (6, self.come), (4, self.time), (1, self.jump),
+            (5, self.join), (3, self.say), (2, self.restart), (4, self.unmerge),
         ]  # fmt: skip
         weights = [weight for weight, _ in actions]
         for step in range(steps):
@@ -129,7 +129,11 @@ class Walk:
             self.world.send({"type": "track", "event": name, "properties": properties,
                              "anonymousId": device, "ago": ago})  # fmt: skip
         if self.random.random() < 0.5:
-            said = {"plan": self.random.choice(["gold", "free"])}
+            days = self.random.choice([0, 1, 2, 5])
+            said = {
+                "plan": self.random.choice(["gold", "free"]),
+                "since": _day(self.world.now_us - days * DAY_US),
+            }
             self.world.send({"type": "identify", "anonymousId": device, "traits": said})
         self.world.drain()
         user = f"u{self.random.randrange(4)}"
@@ -150,6 +154,13 @@ class Walk:
     def restart(self) -> str:
         self.world.restart()
         return "restart"
+
+    def unmerge(self) -> str:
+        connection = self.world.space.file.connection
+        rows = connection.execute("SELECT id FROM merges WHERE undone_us IS NULL").fetchall()
+        if rows:
+            self.world.space.unmerge(self.random.choice(rows)[0], "admin")
+        return "unmerge"
 
     # Comparison -----------------------------------------------------------------------------
 

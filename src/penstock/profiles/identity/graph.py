@@ -71,7 +71,7 @@ class IdentityGraph:
         capacity: int = 1_000_000,
     ) -> None:
         """``capacity``: ids of which the owner is kept in memory."""
-        self._connection = connection
+        self.connection = connection
         self._space = space
         self._owners = Owners(connection, capacity)
         self.use(rules)
@@ -83,11 +83,12 @@ class IdentityGraph:
         self._extract = Extractor(rules)
 
     def _reload(self) -> None:
-        connection = self._connection
+        connection = self.connection
         self._last: int
         (self._last,) = connection.execute("SELECT coalesce(max(id), 0) FROM segments").fetchone()
         rows = connection.execute("SELECT first, second FROM barriers")
-        self._barriers: list[tuple[int, int]] = rows.fetchall()
+        self.barriers: list[tuple[int, int]] = rows.fetchall()
+        """Segments whose profiles must not become one."""
         self._links: set[tuple[int, str]] = set()
 
     def flush(self) -> None:
@@ -229,7 +230,7 @@ class IdentityGraph:
         return Resolution(survivor, survivor, False, tuple(attached), merges, left)
 
     def _age(self, profile: int) -> tuple[int, int]:
-        (created,) = self._connection.execute(
+        (created,) = self.connection.execute(
             "SELECT created_us FROM segments WHERE id = ?", (profile,)
         ).fetchone()
         return (created, profile)
@@ -239,7 +240,7 @@ class IdentityGraph:
         number = self._last
         seed = f"{self._space}\x1f{event.source}\x1f{event.message_id}".encode()
         public = "use_" + hashlib.blake2b(seed, digest_size=12).hexdigest()
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO segments VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?)",
             (number, public, number, event.timestamp_us, event.received_us, event.message_id,
              event.source, event.type),
@@ -248,7 +249,7 @@ class IdentityGraph:
 
     def _attach(self, segment: int, event: Observed, ids: Sequence[ExternalId]) -> None:
         for one in ids:
-            self._connection.execute(
+            self.connection.execute(
                 "INSERT INTO ids (type, value, original, segment, attached_us, received_us,"
                 " message_id, source, event_type, event_name)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -258,7 +259,7 @@ class IdentityGraph:
             self._owners.put(one.type, one.value, segment)
 
     def _merge(self, event: Observed, survivor: int, other: int, through: ExternalId) -> Merge:
-        connection = self._connection
+        connection = self.connection
         segments = self.segments_of(other)
         for kind, value in connection.execute(
             "SELECT type, value FROM ids WHERE removed_us IS NULL AND segment IN"
@@ -284,19 +285,19 @@ class IdentityGraph:
         return Merge(int(number), other, segments, through)
 
     def _bars(self, one: int, other: int) -> bool:
-        for first, second in self._barriers:
+        for first, second in self.barriers:
             if {self.canonical(first), self.canonical(second)} == {one, other}:
                 return True
         return False
 
     def _merges_of(self, profile: int) -> int:
-        (count,) = self._connection.execute(
+        (count,) = self.connection.execute(
             "SELECT merges FROM segments WHERE id = ?", (profile,)
         ).fetchone()
         return int(count)
 
     def _owned(self, profile: int) -> list[_Owned]:
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT type, value, attached_us FROM ids WHERE removed_us IS NULL AND segment IN"
             " (SELECT id FROM segments WHERE profile = ? AND profile <> id UNION ALL SELECT ?)",
             (profile, profile),
@@ -312,7 +313,7 @@ class IdentityGraph:
              event.message_id)
             for one, reason in dropped
         ]  # fmt: skip
-        self._connection.executemany(
+        self.connection.executemany(
             "INSERT INTO drops (segment, type, value, reason, count, first_us, last_us, message_id)"
             " VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT (segment, type, value, reason)"
             " DO UPDATE SET count = count + 1, last_us = excluded.last_us",
@@ -323,7 +324,7 @@ class IdentityGraph:
         link = (segment, event.group_id or "")
         if not link[1] or link in self._links:
             return
-        self._connection.execute(
+        self.connection.execute(
             "INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?)",
             (*link, event.timestamp_us, event.message_id),
         )
@@ -339,21 +340,21 @@ class IdentityGraph:
 
     def canonical(self, segment: int) -> int:
         """The profile that a segment is part of now."""
-        (profile,) = self._connection.execute(
+        (profile,) = self.connection.execute(
             "SELECT profile FROM segments WHERE id = ?", (segment,)
         ).fetchone()
         return int(profile)
 
     def segments_of(self, profile: int) -> tuple[int, ...]:
         """The profile's own segment and those merged into it, ascending."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT id FROM segments WHERE profile = ? AND profile <> id", (profile,)
         )
         return tuple(sorted([profile, *(number for (number,) in rows)]))
 
     def ids_of(self, profile: int) -> tuple[ExternalId, ...]:
         """The ids of a profile, in the order in which they were attached."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT type, value, original FROM ids WHERE removed_us IS NULL AND segment IN"
             " (SELECT id FROM segments WHERE profile = ? AND profile <> id UNION ALL SELECT ?)"
             " ORDER BY id",
@@ -364,7 +365,7 @@ class IdentityGraph:
     def ids_in(self, segments: Sequence[int]) -> tuple[ExternalId, ...]:
         """The ids that were attached to these segments, in that order."""
         marks = ",".join("?" * len(segments))
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT type, value, original FROM ids WHERE removed_us IS NULL"
             f" AND segment IN ({marks}) ORDER BY id",
             segments,
@@ -377,7 +378,7 @@ class IdentityGraph:
 
     def public_id(self, segment: int) -> str:
         """The id of a segment that others see, such as ``use_0b1c...``."""
-        (public,) = self._connection.execute(
+        (public,) = self.connection.execute(
             "SELECT public_id FROM segments WHERE id = ?", (segment,)
         ).fetchone()
         return str(public)

@@ -123,9 +123,9 @@ class People:
         """A merge was undone: both stand where the one stood, and have to be evaluated."""
         self._cache.pop(profile, None)
         first, second = self.get(profile), self.get(apart)
-        second.standing = Standing(
-            dict(first.standing.audiences), dict(first.standing.traits), first.standing.turns
-        )
+        audiences = dict(first.standing.audiences)
+        second.standing = Standing(audiences, dict(first.standing.traits), first.standing.turns)
+        self._inherited += [(slug, apart, since_us) for slug, since_us in audiences.items()]
         for one in (first, second):
             one.full = one.concluded = True
             self.touch(one)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock import logs
 from penstock.journal.contract import Journal
+from penstock.profiles.identity.administration import Apart, unmerge
 from penstock.profiles.identity.graph import IdentityGraph
 from penstock.profiles.identity.rules import IdentityRules
 from penstock.profiles.identity.tables import create_tables
@@ -160,6 +161,13 @@ class Space:
                 )
         if again:
             self._use(computed)
+
+    def unmerge(self, merge: int, by: str) -> Apart:
+        """Undo a merge; see ``identity.administration.unmerge``. Raises NotFound, ProfileError."""
+        with self.worker.batch():
+            found = unmerge(self.graph, merge, by, self._clock_us())
+            self.worker.people.split(found.profile, found.apart)
+        return found
 
     def note_sizes(self) -> None:
         """Keep today's size of each audience."""
