@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
 
 from penstock.errors import ConfigurationError
 from penstock.profiles.language.definitions import AudienceSetup, TraitSetup
 from penstock.profiles.signals.program import Program
-from penstock.profiles.signals.traits import window_of
 
 __all__ = ["check_definitions"]
-
-_SHORTEST_S = timedelta(hours=1).total_seconds()
 
 
 def check_definitions(
@@ -27,8 +23,6 @@ def check_definitions(
     for section, every in (("audiences", audiences), ("traits", traits)):
         for slug, one in every.items():
             _check_reach(f"{section}.{slug}", one, destinations, known)
-    for slug, trait in traits.items():
-        _check_query(f"traits.{slug}", trait)
     for space in known:
         Program(
             {slug: one for slug, one in traits.items() if one.space == space},
@@ -42,19 +36,13 @@ def _check_reach(
     destinations: Collection[str],
     spaces: Collection[str],
 ) -> None:
+    if one.level == "account":
+        raise ConfigurationError(f"{place}: level: accounts are not supported yet; leave it out")
+    if isinstance(one, TraitSetup) and one.kind == "sql":
+        raise ConfigurationError(f"{place}: kind: queries are not supported yet")
     for notice in one.notices:
         for name in notice.destinations:
             if name not in destinations:
                 raise ConfigurationError(f"{place}: destinations: there is no destination {name}")
     if one.space not in spaces:
         raise ConfigurationError(f"{place}: space: no source is in a space {one.space}")
-
-
-def _check_query(place: str, trait: TraitSetup) -> None:
-    if trait.kind != "sql":
-        return
-    if not trait.sql.strip():
-        raise ConfigurationError(f"{place}: a trait of kind sql needs `sql`")
-    every = window_of(trait.every)
-    if every is None or every < _SHORTEST_S:
-        raise ConfigurationError(f"{place}: every: at least 1 hour")

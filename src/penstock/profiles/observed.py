@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from penstock.events.validation import heal_surrogates
+
 __all__ = ["Context", "Device", "Observed", "microseconds", "observe"]
 
 _NOTHING = Raw(b"{}")
-_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Device(msgspec.Struct, rename="camel", gc=False):
@@ -110,7 +114,6 @@ class Observed(msgspec.Struct, gc=False):
 _NAMES = {"page": "Page Viewed", "screen": "Screen Viewed"}
 _decode_payload = msgspec.json.Decoder(_Payload).decode
 _decode_context = msgspec.json.Decoder(Context).decode
-_decode_any = msgspec.json.Decoder(Any).decode
 
 
 def observe(source: str, received_us: int, payload: bytes) -> Observed:
@@ -144,17 +147,35 @@ def microseconds(moment: datetime) -> int:
     return (seconds - int(offset.total_seconds() if offset else 0)) * 1_000_000 + moment.microsecond
 
 
+def _decode_object(raw: Raw) -> dict[str, Any]:
+    """An object, as far as it can be read: half a surrogate pair or a number beyond all range is
+    no reason to lose the rest; one that is nested too deep is empty."""
+    try:
+        return _decode_fields(raw)
+    except msgspec.DecodeError:
+        text = heal_surrogates(bytes(raw))
+        found = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        return found if isinstance(found, dict) else {}
+    except RecursionError:
+        return {}
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
 def _context(raw: Raw) -> Context:
     try:
         return _decode_context(raw)
-    except msgspec.ValidationError:
-        return _mended(_decode_any(raw))
-
-
-def _mended(value: Any) -> Context:
-    """What is there of a context in which something has an unexpected type."""
-    if not isinstance(value, dict):
+    except msgspec.DecodeError:
+        return _mended(_decode_object(raw))
+    except RecursionError:
         return Context()
+
+
+def _mended(value: dict[str, Any]) -> Context:
+    """What is there of a context in which something has an unexpected type."""
     device = value.get("device")
     return Context(
         msgspec.convert(device, Device) if isinstance(device, dict) else None,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from penstock import __version__
+from penstock.profiles.stream.profile import fitting
 
 __all__ = ["Message", "Subject", "Told", "addresses", "messages"]
 
@@ -130,7 +131,10 @@ def _payload(
     event["context"] = context
     event["integrations"] = {"All": False, **dict.fromkeys(told.destinations, True)}
     event |= dict.fromkeys(("timestamp", "originalTimestamp", "sentAt", "receivedAt"), now)
-    return _encode(event)
+    try:
+        return _encode(event)
+    except OverflowError:
+        return _encode(fitting(event))
 
 
 def _event_name(told: Told) -> str:

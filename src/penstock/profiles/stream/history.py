@@ -116,7 +116,7 @@ class Histories:
             segment = segments.at(place)
             if not segment:
                 continue
-            event = observe(record.source, record.received_us, record.payload)
+            event = observe(record.source, record.received_us, record.payload)  # was read before
             profile = people.get(canonical(segment))
             touched = observing(profile.states[segment].signals, event)
             if touched:

@@ -14,7 +14,11 @@ __all__ = [
     "decode_state",
     "encode_standing",
     "encode_state",
+    "fitting",
 ]
+
+_LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
+_LARGEST = 1 << 1023
 
 
 class SegmentState(msgspec.Struct, array_like=True, gc=False):
@@ -100,7 +104,33 @@ class Profile:
         """Empty until it was asked for."""
 
 
-encode_state = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder().encode
 decode_state = msgspec.msgpack.Decoder(SegmentState).decode
-encode_standing = msgspec.msgpack.Encoder().encode
 decode_standing = msgspec.msgpack.Decoder(Standing).decode
+
+
+def encode_state(state: SegmentState) -> bytes:
+    """As it is written; see ``fitting`` for what can't be."""
+    try:
+        return _encode(state)
+    except OverflowError:
+        return _encode(fitting(msgspec.to_builtins(state)))
+
+
+def encode_standing(standing: Standing) -> bytes:
+    """As it is written; see ``fitting`` for what can't be."""
+    try:
+        return _encode(standing)
+    except OverflowError:
+        return _encode(fitting(msgspec.to_builtins(standing)))
+
+
+def fitting(value: Any) -> Any:
+    """The same, whole numbers beyond 64 bits as the nearest number with a fraction."""
+    if isinstance(value, dict):
+        return {key: fitting(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [fitting(one) for one in value]
+    if isinstance(value, int) and not _LEAST <= value <= _GREATEST:
+        return float(value) if abs(value) < _LARGEST else None
+    return value

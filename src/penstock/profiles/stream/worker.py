@@ -137,7 +137,11 @@ class SpaceWorker:
         skipped = max(position - block.first, 0)
         assigned = array("q")
         for place, record in enumerate(records[skipped:], block.first + skipped):
-            assigned.append(self._one(part, place, record))
+            try:
+                assigned.append(self._one(part, place, record))
+            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+                log.error("an event can't be read", message=record.message_id, error=error)
+                assigned.append(0)
         if any(assigned):
             packed = assigned.tobytes()
             self._assigned.append((part, block.first + skipped, len(assigned), packed))
@@ -150,11 +154,7 @@ class SpaceWorker:
             belongs = self._sources[record.source] = self._belongs(record.source)
         if not belongs:
             return 0
-        try:
-            event = observe(record.source, record.received_us, record.payload)
-        except msgspec.MsgspecError as error:
-            log.error("an event can't be read", message=record.message_id, error=error)
-            return 0
+        event = observe(record.source, record.received_us, record.payload)
         found = self.graph.resolve(event)
         if found is None:
             return 0
