@@ -34,8 +34,13 @@ __all__ = [
 
 log = logs.get("penstock.engine")
 _EVERY_S = 1.0
-READERS = {"process": RECEIVED, "warehouse": EVENTS, "monitor": EVENTS}
-"""Topic by the reader whose lag is told."""
+READERS = {
+    "process": ("process", RECEIVED),
+    "warehouse": ("warehouse", EVENTS),
+    "monitor": ("monitor", EVENTS),
+    "profiles": ("profiles:default", EVENTS),
+}
+"""Name as a consumer and topic, by the role whose lag is told; of profiles the default space's."""
 
 
 class Reporter:
@@ -74,10 +79,10 @@ class Reporter:
         self._file.write(page)
 
     def _gauges(self) -> tuple[Value, ...]:
-        topic = READERS.get(self._role)
-        if topic is None:
+        if self._role not in READERS:
             return ()
-        events, age = lag(self._journal, self._role, topic, time.time_ns() // 1000)
+        consumer, topic = READERS[self._role]
+        events, age = lag(self._journal, consumer, topic, time.time_ns() // 1000)
         values = (
             Value("penstock_lag_events", float(events), (self._role,)),
             Value("penstock_lag_seconds", age.total_seconds(), (self._role,)),

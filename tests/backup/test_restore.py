@@ -16,6 +16,7 @@ from penstock.backup.target import keep_newest, manifests, open_target
 from penstock.destinations.delivery.file import DeliveryFile
 from penstock.errors import AlreadyRunning, BackupError, FormatTooNew, NotFound
 from penstock.journal.contract import COUNTS, EVENTS, RECEIVED
+from penstock.profiles.stream.file import ProfileFile, file_of
 from penstock.workspace.store import Workspace
 from tests.backup.small import Small, at, record
 
@@ -76,6 +77,24 @@ def test_deliveries_and_the_code_of_users_come_back(
     assert (settings.data / "destinations" / "mine.py").read_text() == "# destinations\n"
     file = DeliveryFile(settings.deliveries_file)
     assert file.connection.execute("SELECT * FROM positions").fetchall() == [("hook", 0, 1, 2)]
+    file.close()
+
+
+def test_profiles_come_back_as_a_file_of_their_own(
+    small: Small, tmp_path: Path, target: Path
+) -> None:
+    file = ProfileFile(file_of(small.settings.profiles_folder, "default"))
+    with file.transaction() as connection:
+        connection.execute("INSERT INTO members VALUES ('loyal', 1, 2)")
+    before = file.instance
+    file.close()
+    small.receive(record("m1", 1))
+    small.catch_up()
+    small.backup(target)
+    settings = restored(tmp_path, target).settings
+    file = ProfileFile(file_of(settings.profiles_folder, "default"))
+    assert file.connection.execute("SELECT * FROM members").fetchall() == [("loyal", 1, 2)]
+    assert file.instance != before
     file.close()
 
 

@@ -25,6 +25,7 @@ from penstock.journal.contract import EVENTS, RECEIVED
 from penstock.journal.segment import sync_folder
 from penstock.monitor import store as monitor
 from penstock.process.worker import CONSUMER as PROCESS
+from penstock.profiles.stream import file as profiles
 from penstock.warehouses import migrations as warehouse
 from penstock.warehouses.loader import CONSUMER as WAREHOUSE
 from penstock.workspace import tables as state
@@ -33,6 +34,7 @@ __all__ = ["Plan", "Restored", "choose", "restore"]
 
 log = logging.getLogger("penstock.backup")
 _JOURNAL = "journal/"
+_PROFILES = "profiles/"
 _POSITIONS = "journal/positions.sqlite"
 _FORMATS = {
     "journal": journal.FORMAT_VERSION,
@@ -40,6 +42,7 @@ _FORMATS = {
     "state": state.FORMAT_VERSION,
     "monitor": monitor.FORMAT_VERSION,
     "deliveries": deliveries.FORMAT_VERSION,
+    "profiles": profiles.FORMAT_VERSION,
 }
 
 
@@ -89,6 +92,8 @@ def restore(
     try:
         _fetch(target, plan, staging, say)
         restored = _aligned(staging, plan, until_us)
+        for file in (staging / _PROFILES).glob("*.sqlite"):
+            profiles.renew(file)
         _place(staging, data)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -122,6 +127,8 @@ def choose(found: list[Manifest], until_us: int | None) -> Plan:
         others.pop("warehouse.duckdb", None)
     if _us(used[0].ended) > until_us:
         others.pop("monitor.sqlite", None)  # it has counted what comes later
+        for path in [path for path in others if path.startswith(_PROFILES)]:
+            del others[path]  # they know what comes later; they are made anew from `events`
     files |= others
     files |= {file.path: file for file in used[0].files if file.path == _POSITIONS}
     return Plan(list(files.values()), None if base is None else found[base], used[-1])

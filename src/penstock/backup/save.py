@@ -1,8 +1,9 @@
 """Making a backup, also while Penstock runs.
 
 What is copied first is behind what is copied later, and never ahead of it: the consumers'
-positions, the warehouse, state, monitor and deliveries, then the journal against the direction in
-which events travel. After a restore each part finds in the journal what it lacks, and reads on.
+positions, the warehouse, state, monitor, deliveries and profiles, then the journal against the
+direction in which events travel. After a restore each part finds in the journal what it lacks,
+and reads on.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def save(
         job.add_store("state.sqlite", settings.state_file, "state")
         job.add_store("monitor.sqlite", settings.monitor_file, "monitor")
         job.add_store("deliveries.sqlite", settings.deliveries_file, "deliveries")
+        for file in sorted(settings.profiles_folder.glob("*.sqlite")):
+            job.add_store(f"profiles/{file.name}", file, "profiles")
         for folder in (settings.destinations_folder, settings.data / "functions"):
             job.add_code(folder)
         for topic in _TOPICS:

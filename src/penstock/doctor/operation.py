@@ -33,7 +33,9 @@ _ANSWER_S = 3.0
 _LATE = timedelta(minutes=1)
 _LATELY = timedelta(hours=24)
 _NEARLY = 0.8
-_READERS = (("process", RECEIVED), ("warehouse", EVENTS), ("monitor", EVENTS))
+_READERS = (
+    ("process", RECEIVED), ("warehouse", EVENTS), ("monitor", EVENTS), ("profiles:default", EVENTS),
+)  # fmt: skip
 
 
 def check_ports(place: Examined) -> Iterator[Finding]:
@@ -186,6 +188,8 @@ def check_lag(place: Examined) -> Iterator[Finding]:
     """Readers that are behind."""
     for reader, topic in _READERS:
         if reader == "monitor" and not place.settings.monitor_file.exists():
+            continue
+        if reader.startswith("profiles") and not place.settings.profiles:
             continue
         found = waiting(place.settings.journal_folder, reader, topic)
         if found.oldest_us is None:

@@ -16,6 +16,7 @@ import msgspec
 from penstock.events.model import Record
 from penstock.journal.contract import EVENTS
 from penstock.profiles.observed import observe
+from penstock.profiles.stream.assigned import Assigned
 from tests.profiles.stream.world import World
 
 __all__ = ["Batch", "Wanted", "audiences", "traits"]
@@ -204,13 +205,13 @@ class Batch:
 
 
 def _rows(world: World) -> list[tuple[Any, ...]]:
-    assigned = _assigned(world)
+    assigned = Assigned(world.space.file.connection, 0, 0, 1 << 60)
     reading = world.journal.read(EVENTS, 0, 0, 10_000_000)
     rows = []
     for block in reading.blocks:
         for place, record in enumerate(_decode(block.body), block.first):
-            segment = assigned.get(place)
-            if segment is None:
+            segment = assigned.at(place)
+            if not segment:
                 continue
             event = observe(record.source, record.received_us, record.payload)
             name = event.name or event.type
@@ -220,16 +221,3 @@ def _rows(world: World) -> list[tuple[Any, ...]]:
                  bytes(event.raw_traits).decode())
             )  # fmt: skip
     return rows
-
-
-def _assigned(world: World) -> dict[int, int]:
-    from array import array
-
-    found = {}
-    for first, packed in world.space.file.connection.execute(
-        "SELECT first, segments FROM assignments"
-    ):
-        for place, segment in enumerate(array("q", packed), first):
-            if segment:
-                found[place] = segment
-    return found

@@ -64,3 +64,24 @@ def test_a_body_that_is_no_event_is_passed_over(world: World) -> None:
     world.send(track("u", "X"))
     world.drain()
     assert world.members("x") == {"u"}
+
+
+def test_a_journal_that_lost_its_end_is_read_on(world: World) -> None:
+    world.define(AudienceSetup("x", 'did "X"'))
+    world.send(track("u", "X"))
+    world.drain()
+    with world.space.file.transaction() as connection:
+        connection.execute("UPDATE positions SET next = 9")
+    world.restart()
+    world.drain()
+    world.send(track("v", "X"))
+    world.drain()
+    assert world.members("x") == {"u", "v"}
+
+
+def test_what_the_journal_let_go_is_not_remembered(world: World) -> None:
+    world.send(track("u", "X"))
+    world.drain()
+    world.space.worker.trim()
+    count = "SELECT count(*) FROM assignments"
+    assert world.space.file.connection.execute(count).fetchone() == (1,)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from penstock.errors import FormatTooNew, ProfileError
 
-__all__ = ["FORMAT_VERSION", "ProfileFile", "file_of"]
+__all__ = ["FORMAT_VERSION", "ProfileFile", "file_of", "renew"]
 
 FORMAT_VERSION = 1
 _PATIENCE_S = 30.0
@@ -34,6 +34,7 @@ CREATE TABLE history_parts (history INTEGER NOT NULL, part INTEGER NOT NULL, nex
     "end" INTEGER NOT NULL, PRIMARY KEY (history, part)) WITHOUT ROWID;
 CREATE TABLE computations (kind TEXT NOT NULL, slug TEXT NOT NULL, definition BLOB NOT NULL,
     state TEXT NOT NULL, created_us INTEGER NOT NULL, PRIMARY KEY (kind, slug)) WITHOUT ROWID;
+CREATE TABLE accounts (group_id TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweep (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL);
 """
 
@@ -41,6 +42,16 @@ CREATE TABLE sweep (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL
 def file_of(folder: Path, space: str) -> Path:
     """Where the profiles of a space are kept."""
     return folder / f"{space}.sqlite"
+
+
+def renew(path: Path) -> None:
+    """Make a copy of a file another one: what it tells is not what the original has told."""
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            connection.execute("UPDATE about SET instance = ?", (secrets.token_hex(8),))
+    finally:
+        connection.close()
 
 
 class ProfileFile:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -14,6 +12,7 @@ from penstock import logs
 from penstock.events.model import Record
 from penstock.journal.contract import EVENTS, Block, Journal
 from penstock.profiles.observed import Observed, observe
+from penstock.profiles.stream.assigned import Assigned
 from penstock.profiles.stream.profile import Profile
 
 __all__ = ["Histories", "Observing"]
@@ -88,7 +87,7 @@ class Histories:
         for gap in reading.gaps:
             log.warning("events are missing in the history of audiences", first=gap.first,
                         end=gap.end, reason=gap.reason)  # fmt: skip
-        segments = _Assigned(self._connection, part, position, min(reading.next, end))
+        segments = Assigned(self._connection, part, position, min(reading.next, end))
         for block in reading.blocks:
             self._take_in(block, position, end, segments, people, canonical, observing)
         reached = end if reading.next == position else min(reading.next, end)
@@ -100,7 +99,7 @@ class Histories:
         block: Block,
         position: int,
         end: int,
-        segments: _Assigned,
+        segments: Assigned,
         people: _People,
         canonical: Callable[[int], int],
         observing: Observing,
@@ -142,25 +141,3 @@ class Histories:
         """The transaction is through, or given up."""
         self._pending.clear()
         self._finished.clear()
-
-
-class _Assigned:
-    """To which segment each event of a stretch belongs."""
-
-    def __init__(self, connection: sqlite3.Connection, part: int, first: int, end: int) -> None:
-        rows = connection.execute(
-            "SELECT first, segments FROM assignments WHERE part = ? AND first < ?"
-            " AND first + count > ? ORDER BY first",
-            (part, end, first),
-        ).fetchall()
-        self._firsts = [row[0] for row in rows]
-        self._segments = [array("q", row[1]) for row in rows]
-
-    def at(self, place: int) -> int:
-        """The segment of the event at a place; 0 when it belongs to none."""
-        index = bisect_right(self._firsts, place) - 1
-        if index < 0:
-            return 0
-        offset = place - self._firsts[index]
-        found = self._segments[index]
-        return found[offset] if offset < len(found) else 0

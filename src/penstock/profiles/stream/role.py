@@ -130,10 +130,11 @@ class ProfilesWorker:
         )
 
     def maintain(self) -> None:
-        """Once a minute: note how large audiences are."""
+        """Once a minute: note how large audiences are, and let go what is not needed any more."""
         for space in self._open.values():
             try:
                 space.note_sizes()
+                space.worker.trim()
             except PenstockError as error:
                 log.warning("sizes of audiences can't be noted", space=space.name, error=error)
 

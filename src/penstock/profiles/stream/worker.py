@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,8 @@ from penstock.events.model import Record
 from penstock.journal.contract import EVENTS, Block, Journal
 from penstock.profiles.identity.graph import IdentityGraph, Merge
 from penstock.profiles.observed import Observed, observe
+from penstock.profiles.stream.accounts import Accounts
+from penstock.profiles.stream.assigned import packed
 from penstock.profiles.stream.conclusions import Conclusions
 from penstock.profiles.stream.file import ProfileFile
 from penstock.profiles.stream.outbox import SOURCE
@@ -70,6 +71,7 @@ class SpaceWorker:
         self._file = file
         self.graph = graph
         self.people = People(file.connection, graph, capacity)
+        self._accounts = Accounts(file.connection)
         self._belongs = belongs
         self._sources: dict[str, bool] = {SOURCE: False}
         self._clock_us = clock_us
@@ -119,6 +121,7 @@ class SpaceWorker:
             log.error("events are missing in profiles", first=gap.first, end=gap.end,
                       reason=gap.reason)  # fmt: skip
         if reading.next == position:
+            self._check_end(part, position)
             return 0
         count = 0
         with self.batch():
@@ -128,6 +131,14 @@ class SpaceWorker:
         self.events += count
         return reading.next - position
 
+    def _check_end(self, part: int, position: int) -> None:
+        """A journal that ends before what was read lost events; what comes is read all the same."""
+        end = self._journal.end(EVENTS, part)
+        if end < position:
+            log.error("events end before what profiles have read; they read on from the end",
+                      part=part, end=end, read=position)  # fmt: skip
+            self._positions[part] = end
+
     def _take_in(self, part: int, position: int, block: Block) -> int:
         try:
             records = _decode_records(block.body)
@@ -135,7 +146,7 @@ class SpaceWorker:
             log.error("events can't be decoded", first=block.first, end=block.end, error=error)
             return 0
         skipped = max(position - block.first, 0)
-        assigned = array("q")
+        assigned: list[int] = []
         for place, record in enumerate(records[skipped:], block.first + skipped):
             try:
                 assigned.append(self._one(part, place, record))
@@ -143,8 +154,8 @@ class SpaceWorker:
                 log.error("an event can't be read", message=record.message_id, error=error)
                 assigned.append(0)
         if any(assigned):
-            packed = assigned.tobytes()
-            self._assigned.append((part, block.first + skipped, len(assigned), packed))
+            first = block.first + skipped
+            self._assigned.append((part, first, len(assigned), packed(assigned)))
         return len(assigned)
 
     def _one(self, part: int, place: int, record: Record) -> int:
@@ -155,6 +166,8 @@ class SpaceWorker:
         if not belongs:
             return 0
         event = observe(record.source, record.received_us, record.payload)
+        if event.type == "group":
+            self._accounts.learn(event, self._strategies)
         found = self.graph.resolve(event)
         if found is None:
             return 0
@@ -238,17 +251,30 @@ class SpaceWorker:
             for profile in self.people.changed:
                 conclusions.conclude(profile, now_us)
         self.people.write(connection)
+        self._accounts.write(connection)
         if conclusions is not None:
             conclusions.write(connection)
-        connection.executemany("INSERT INTO assignments VALUES (?, ?, ?, ?)", self._assigned)
+        connection.executemany(
+            "INSERT OR REPLACE INTO assignments VALUES (?, ?, ?, ?)", self._assigned
+        )
         moved = list(self._moved.items())
         connection.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", moved)
 
     def _settle(self) -> None:
         self._assigned.clear()
+        self._accounts.settle()
         self._moved.clear()
         if self._conclusions is not None:
             self._conclusions.settle()
+
+    def trim(self) -> None:
+        """Let go to whom events belonged that the journal has not any more."""
+        with self._file.transaction() as connection:
+            for part in self._positions:
+                start = self._journal.start(EVENTS, part)
+                connection.execute(
+                    "DELETE FROM assignments WHERE part = ? AND first + count <= ?", (part, start)
+                )
 
     def tell_positions(self) -> None:
         """Tell the journal, for retention and ``penstock status``."""
