@@ -108,7 +108,7 @@ def test_secrets_come_from_the_environment(
         ("hello", "", "sections such as `sources:`"),
         ("sources: [shop]", "", "map slugs to fields"),
         ("sourcs: {}", "'sourcs'", "unknown section"),
-        ("audiences: {loyal: {}}", "'audiences'", "not supported yet"),
+        ("journeys: {welcome: {}}", "'journeys'", "not supported yet"),
         ("sources:\n  Shop: {}", "sources.Shop", "lower-case letters"),
         ("sources:\n  penstock: {}", "sources.penstock", "none of"),
         ("sources:\n  shop: {tpe: browser}", "sources.shop", "tpe"),

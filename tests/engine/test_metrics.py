@@ -32,7 +32,7 @@ from penstock.metrics import (
 from tests.running import RunningPenstock
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "penstock.json"
-ROLES = {"collector-0", "collector-1", "process", "warehouse", "monitor", "api"}
+ROLES = {"collector-0", "collector-1", "process", "warehouse", "monitor", "profiles", "api"}
 WORKSPACE = """
 sources:
   web: {write_keys: [web-key]}
@@ -187,7 +187,7 @@ def _await_page(penstock: RunningPenstock, accepted: int) -> str:
         if (
             "penstock_ledger_missing_events" in page
             and all(f'"{role}"' in page for role in ROLES)
-            and len(lags) == 3
+            and len(lags) == 4
             and not any(map(int, lags))
             and sum(map(float, told)) >= accepted
         ):
