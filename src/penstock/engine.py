@@ -18,25 +18,21 @@ from typing import IO, Any
 import msgspec
 
 from penstock.destinations.delivery.wanted import is_wanted
-from penstock.errors import AlreadyRunning, PenstockError
+from penstock.errors import HOPELESS, AlreadyRunning, PenstockError
 from penstock.metrics import SnapshotFile, forget_snapshots
 from penstock.profiles.wanted import has_events
-from penstock.settings import Settings, load_settings
+from penstock.settings import Settings, load_settings, role_label
 
 __all__ = [
-    "HOPELESS",
     "DataFolderLock",
     "Engine",
     "holder",
     "is_running",
-    "role_label",
     "running_settings",
     "settings_as_json",
 ]
 
 log = logging.getLogger("penstock.engine")
-HOPELESS = 4
-"""Exit status of a role that can't run however often it is started."""
 _LOCK = "engine.lock"
 _COMMAND = " command"
 _DRAIN_S = 30.0
@@ -153,11 +149,6 @@ class _Role:
     @property
     def label(self) -> str:
         return role_label(self.name, self.partition)
-
-
-def role_label(name: str, partition: int) -> str:
-    """What a role is called in messages and files."""
-    return f"{name}-{partition}" if name == "collector" else name
 
 
 class Engine:

@@ -29,6 +29,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "HOPELESS",
     "AlreadyExists",
     "AlreadyRunning",
     "BackupError",
@@ -52,6 +53,9 @@ __all__ = [
     "WarehouseInvalid",
     "WarehouseUnavailable",
 ]
+
+HOPELESS = 4
+"""Exit status of a role that can't run however often it is started."""
 
 
 class PenstockError(Exception):

@@ -6,16 +6,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
 from penstock import logs
 from penstock.destinations.model import FunctionSetup
 from penstock.errors import ConfigurationError
+from penstock.events.model import Source
 from penstock.warehouses.selective import SelectiveSync, SourceSync, compile_sync
 
-__all__ = ["FunctionSetups", "SyncRules"]
+__all__ = ["FunctionSetups", "SourceSetups", "SyncRules", "Whole"]
 
 log = logs.get("penstock.workspace")
 _EVERY_S = 1.0
@@ -125,3 +128,62 @@ class FunctionSetups:
             row["slug"], row["file"], tuple(decode(row["sources"])), settings,
             bool(row["enabled"]), row["timeout"], row["memory"], tuple(decode(row["network"])),
         )  # fmt: skip
+
+
+class Whole(Protocol):
+    """The workspace itself."""
+
+    def browser_settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """What pages need for tools that run in the browser, by name, by slug of the source."""
+
+
+class SourceSetups:
+    """The sources, for a collector: it needs the workspace itself only with destinations."""
+
+    def __init__(self, file: Path, open_whole: Callable[[], Whole]) -> None:
+        """``open_whole`` opens the workspace; it makes the store, or brings it forward."""
+        self._uri = f"{file.absolute().as_uri()}?mode=ro"
+        self._open_whole = open_whole
+        self._whole: Whole | None = None
+
+    def revision(self) -> int:
+        """Grows with every change of the workspace."""
+        return int(self._rows("SELECT revision FROM about")[0][0])
+
+    def sources(self) -> list[Source]:
+        """All sources, by slug."""
+        rows = self._rows(
+            "SELECT slug, name, type, space, enabled, write_keys, rate_limit FROM sources "
+            "ORDER BY slug"
+        )
+        return [
+            Source(
+                slug, name, kind, space=space, enabled=bool(enabled),
+                write_keys=tuple(msgspec.json.decode(keys)), rate_limit=rate_limit,
+            )
+            for slug, name, kind, space, enabled, keys, rate_limit in rows
+        ]  # fmt: skip
+
+    def browser_settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """As the workspace says it."""
+        if not self._rows("SELECT 1 FROM destinations WHERE enabled LIMIT 1"):
+            return {}
+        return self._opened().browser_settings()
+
+    def _rows(self, query: str) -> list[Any]:
+        try:
+            return self._ask(query)
+        except sqlite3.OperationalError:
+            if self._whole is not None:
+                raise
+        self._opened()
+        return self._ask(query)
+
+    def _ask(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(self._uri, uri=True, timeout=30)) as connection:
+            return connection.execute(query).fetchall()
+
+    def _opened(self) -> Whole:
+        if self._whole is None:
+            self._whole = self._open_whole()
+        return self._whole

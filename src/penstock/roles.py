@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from penstock import logs
-from penstock.engine import HOPELESS, role_label
-from penstock.errors import FormatTooNew, PenstockError, WarehouseError, WarehouseInvalid
+from penstock.errors import HOPELESS, FormatTooNew, PenstockError, WarehouseError, WarehouseInvalid
 from penstock.gauges import (
     LoadTally,
     Reporter,
@@ -28,11 +27,12 @@ from penstock.gauges import (
     profiles_page,
 )
 from penstock.metrics import Page, SnapshotFile
-from penstock.settings import Settings, load_settings
+from penstock.settings import Settings, load_settings, role_label
 
 if TYPE_CHECKING:
     from penstock.destinations.delivery.records import Figures
     from penstock.destinations.functions.sources import SourceFunctions
+    from penstock.workspace.store import Workspace
 
 __all__ = ["ROLES", "main"]
 
@@ -47,16 +47,21 @@ _ASK_S = 10.0
 
 def collect(settings: Settings, stop: threading.Event, partition: int) -> None:
     """Serve HTTP and write ``received``."""
+    from penstock.glance import SourceSetups
     from penstock.ingest.server import run_collector
     from penstock.journal.sqlite import SqliteJournal
-    from penstock.workspace.store import Workspace
+
+    def open_workspace() -> Workspace:
+        from penstock.workspace.store import Workspace  # takes memory that many do without
+
+        return Workspace.of(settings)
 
     signal.signal(signal.SIGTERM, _leave)  # until the HTTP server puts handlers of its own
     if stop.is_set():
         return
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
-    workspace = Workspace.of(settings)
-    run_collector(settings, partition, journal, workspace)
+    sources = SourceSetups(settings.state_file, open_workspace)
+    run_collector(settings, partition, journal, sources)
 
 
 def process(settings: Settings, stop: threading.Event, partition: int) -> None:
@@ -71,6 +76,9 @@ def process(settings: Settings, stop: threading.Event, partition: int) -> None:
     functions = _source_functions(settings)
     states = StateFile(settings.run_folder, "process")
     journal = SqliteJournal(settings.journal_folder, segment_bytes=settings.segment_bytes)
+    if not settings.profiles:
+        for file in settings.profiles_folder.glob("*.sqlite"):
+            journal.forget(f"profiles:{file.stem}", EVENTS)
     index = DedupeIndex(settings.data / "dedupe", settings.dedupe_window)
     worker = ProcessWorker(journal, index, screen=functions)
     ages = {
@@ -121,6 +129,7 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
     from penstock.warehouses.backfill import Backfills
     from penstock.warehouses.copies import CopyServer
     from penstock.warehouses.duckdb import DuckDbWarehouse
+    from penstock.warehouses.idling import Idling
     from penstock.warehouses.loader import Loader
     from penstock.warehouses.service import QueryServer
 
@@ -142,12 +151,13 @@ def warehouse(settings: Settings, stop: threading.Event, partition: int) -> None
     server = QueryServer(settings.socket_file, engine.readers, backfills.start)
     copies = CopyServer(settings.copies_socket, engine.checkpoints.held)
 
-    tally = LoadTally()
+    tally, idling = LoadTally(), Idling()
 
     def step() -> int:
         began = time.monotonic()
         loaded = loader.step()
         filled = backfills.step()
+        idling(filled + (0 if loaded is None else loaded.events))
         if loaded is None:
             return filled
         tally.add(loaded, time.monotonic() - began)

@@ -20,7 +20,7 @@ from typing import Any, get_args, get_type_hints
 
 from penstock.errors import ConfigurationError
 
-__all__ = ["Settings", "environment_name", "load_settings", "unknown_variables"]
+__all__ = ["Settings", "environment_name", "load_settings", "role_label", "unknown_variables"]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _WRITTEN_AS: dict[Any, tuple[type, ...]] = {
@@ -390,6 +390,11 @@ class Settings:
 def environment_name(field: str) -> str:
     """Name of the environment variable of a setting."""
     return f"PENSTOCK_{field.upper()}"
+
+
+def role_label(name: str, partition: int) -> str:
+    """What a role is called in messages, and in the names of its files."""
+    return f"{name}-{partition}" if name == "collector" else name
 
 
 def load_settings(

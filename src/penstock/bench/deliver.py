@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import threading
@@ -12,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
 from penstock.bench.events import records
 from penstock.bench.sink import Sink, sink
 from penstock.bench.system import engine_settings
-from penstock.bench.watching import memory_mb
+from penstock.bench.watching import cpu_seconds, memory_mb
 from penstock.destinations.contract import Action, Call, Destination, Field, Request, Steps
 from penstock.destinations.model import DestinationSetup, MappingSetup, Retrying
 from penstock.destinations.route import Route
@@ -29,7 +29,7 @@ from penstock.journal.sqlite import SqliteJournal
 from penstock.settings import Settings
 from penstock.workspace.store import Workspace
 
-__all__ = ["Sick", "bare_rate", "delivered_rate", "mapping_rate", "with_sick_tools"]
+__all__ = ["Compared", "Sick", "compare", "mapping_rate", "with_sick_tools"]
 
 _PATIENCE_S = 300.0
 _BLOCK = 500
@@ -84,29 +84,47 @@ def mapping_rate(seconds: float) -> float:
     return done / spent
 
 
-def bare_rate(events: int, batch: int) -> float:
-    """The HTTP client alone, in a process of its own, sending the same bodies as fast as it can."""
+@dataclass(frozen=True)
+class Compared:
+    """Delivery beside the HTTP client alone, in events a second of the sending process's time."""
+
+    delivered: float
+    bare: float
+    """The client encodes the same events as the same bodies, and posts them."""
+    decoding: float
+    """The client does that with events that it decodes from the journal's bytes before."""
+
+
+def compare(folder: Path, events: int, batch: int, rounds: int = 3) -> Compared:
+    """The medians of some rounds, in turns: what else the machine does comes to all alike."""
+    found: list[tuple[float, float, float]] = []
+    for number in range(rounds):
+        place = folder / str(number)
+        place.mkdir()
+        bare = [_bare_rate(events, batch, decode=decode) for decode in (False, True)]
+        found.append((_delivered_rate(place, events, batch), bare[0], bare[1]))
+    return Compared(*(median(rates) for rates in zip(*found, strict=True)))
+
+
+def _bare_rate(events: int, batch: int, *, decode: bool) -> float:
     with sink() as tool:
         command = [
-            sys.executable,
-            "-m",
-            "penstock.bench.deliver",
-            tool.url,
-            str(events),
-            str(batch),
-        ]
+            sys.executable, "-m", "penstock.bench.bare",
+            tool.url, str(events), str(batch), "decode" if decode else "encode",
+        ]  # fmt: skip
         told = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(told.stdout)
 
 
-def delivered_rate(folder: Path, events: int, batch: int) -> float:
-    """Events a second that reach one webhook from the journal."""
+def _delivered_rate(folder: Path, events: int, batch: int) -> float:
+    """One webhook, from the journal, by the role ``deliver``."""
     with sink() as tool:
         setup = _webhook("one", f"{tool.url}/ok", batch)
-        with _delivering(folder, [setup], events) as (_, write):
-            began = write()
-            counts = _all_came(tool, ["/ok"], events)
-            return events / (counts["/ok"][2] - began)
+        with _delivering(folder, [setup], events) as (child, write):
+            before = cpu_seconds(child.pid)
+            write()
+            _all_came(tool, ["/ok"], events)
+            return events / (cpu_seconds(child.pid) - before)
 
 
 @dataclass
@@ -244,37 +262,3 @@ def _all_came(tool: Sink, paths: list[str], total: int) -> dict[str, list[float]
         if time.monotonic() > deadline:
             raise PenstockError(f"not everything was delivered: {counts}")
         time.sleep(_TICK_S)
-
-
-async def _send_bare(url: str, bodies: list[bytes]) -> float:
-    import aiohttp
-
-    waiting = iter(bodies)
-    connector = aiohttp.TCPConnector(limit=_CONCURRENCY)
-    async with aiohttp.ClientSession(connector=connector) as session:
-
-        async def work() -> None:
-            for body in waiting:
-                headers = {"Content-Type": "application/json"}
-                async with session.post(f"{url}/ok", data=body, headers=headers) as answer:
-                    await answer.read()
-
-        began = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(_CONCURRENCY)))
-        return time.perf_counter() - began
-
-
-def _main(url: str, events: int, batch: int) -> None:
-    import uvloop
-
-    payloads = [record.payload for record in records(60, 0, events)]
-    bodies = payloads
-    if batch > 1:
-        cut = [payloads[at : at + batch] for at in range(0, events, batch)]
-        bodies = [b"[" + b",".join(part) + b"]" for part in cut]
-    spent = uvloop.run(_send_bare(url, bodies))
-    sys.stdout.write(f"{events / spent}\n")
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

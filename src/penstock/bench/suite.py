@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.bench.deliver import (
-    bare_rate,
-    delivered_rate,
+    compare,
     mapping_rate,
     with_sick_tools,
 )
@@ -25,12 +24,17 @@ from penstock.bench.parts import (
     process_rate,
     sample_block,
 )
+from penstock.bench.profiles import audience_cost, entered_latency, streamed
 from penstock.bench.system import accepting, at_rest, end_to_end, freshness
 
 __all__ = ["Figure", "Suite"]
 
 PARSE = "orjson parse"
 APPEND = "append + fdatasync"
+_STREAM = "profiles: 50 traits and 100 audiences"
+_COST = "profiles: 1,000 audiences"
+_ENTERED = "profiles: Audience Entered p99 at 5 K/s"
+_EVENTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Suite:
         sustain: float,
         keys: int,
         gigabytes: float,
+        people: int,
         only: str,
         say: Callable[[str], None],
     ) -> None:
@@ -66,6 +71,7 @@ class Suite:
         self._sustain = sustain
         self._keys = keys
         self._gigabytes = gigabytes
+        self._people = people
         self._only = only
         self._say = say
         self._figures: list[Figure] = []
@@ -81,6 +87,7 @@ class Suite:
             "monitoring on", "API p95", "snapshot",
             "deliver: map to ten fields", "deliver: one event a request",
             "deliver: 100 events a request", "deliver: eight tools beside two sick ones",
+            _STREAM, _COST, _ENTERED,
         ]  # fmt: skip
 
     def run(self) -> list[Figure]:
@@ -135,6 +142,33 @@ class Suite:
             self._figures.append(Figure("memory at rest", total, "MB", "< 300", note=note))
         self._operations()
         self._deliveries()
+        self._profiles()
+
+    def _profiles(self) -> None:
+        unit = "events/s per core"
+        if self._wanted(_STREAM):
+            found = streamed(self._sub(), self._people, _EVENTS)
+            note = f"{found.told:,} changes told"
+            for name, rate, target in (
+                ("new people", found.new, ""),
+                ("cold", found.cold, ""),
+                ("warm", found.warm, "15,000"),
+            ):
+                ratio = rate / self._limits[PARSE]
+                self._figures.append(
+                    Figure(f"{_STREAM}, {name}", rate, unit, target, PARSE, ratio, note)
+                )
+            self._figures.append(
+                Figure("profiles: size of one", found.bytes_per_profile, "bytes on disk")
+            )
+        if self._wanted(_COST):
+            rates = audience_cost(self._sub(), min(self._people, _EVENTS), _EVENTS)
+            ratio = rates[1_000] / rates[10]
+            note = f"100: {rates[100]:,.0f}"
+            self._figures.append(Figure(_COST, rates[1_000], unit, "flat", "10", ratio, note))
+        if self._wanted(_ENTERED):
+            median, late = entered_latency(self._sub(), 5_000, max(self._seconds, 20))
+            self._figures.append(Figure(_ENTERED, late, "s", "< 2", note=f"p50 {median:.2f} s"))
 
     def _deliveries(self) -> None:
         if self._wanted("deliver: map to ten fields"):
@@ -148,21 +182,23 @@ class Suite:
             ("deliver: 100 events a request", 100, 200_000),
         ):
             if self._wanted(name):
-                bare = bare_rate(events, batch)
-                rate = delivered_rate(self._sub(), events, batch)
-                limit = "the HTTP client alone"
-                self._figures.append(Figure(name, rate, "events/s", "0.7", limit, rate / bare))
+                found = compare(self._sub(), events, batch)
+                rate, limit = found.delivered, "the HTTP client alone"
+                note = f"{rate / found.decoding:.3f} of the client when it decodes the events, too"
+                self._figures.append(
+                    Figure(name, rate, "events/s per core", "0.7", limit, rate / found.bare, note)
+                )
         name = "deliver: eight tools beside two sick ones"
         if self._wanted(name):
-            found = with_sick_tools(self._sub(), 10_000)
+            sick = with_sick_tools(self._sub(), 10_000)
             note = (
-                f"in {found.seconds:.0f} s {found.hanging} requests to the one that hangs, "
-                f"{found.failing} to the one that fails; memory {found.memory_mb[0]:.0f} to "
-                f"{max(found.memory_mb):.0f} MB; store {found.store_bytes / 1e6:.1f} MB"
+                f"in {sick.seconds:.0f} s {sick.hanging} requests to the one that hangs, "
+                f"{sick.failing} to the one that fails; memory {sick.memory_mb[0]:.0f} to "
+                f"{max(sick.memory_mb):.0f} MB; store {sick.store_bytes / 1e6:.1f} MB"
             )
-            ratio = found.beside / found.alone
+            ratio = sick.beside / sick.alone
             self._figures.append(
-                Figure(name, found.beside, "events/s", "0.95", "without them", ratio, note)
+                Figure(name, sick.beside, "events/s", "0.95", "without them", ratio, note)
             )
 
     def _operations(self) -> None:

@@ -19,16 +19,14 @@ from typing import Annotated
 import typer
 
 from penstock import logs
+from penstock.cli.first import First, first_start
 from penstock.cli.options import DataOption, command_line
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError
-from penstock.events.model import Source
 from penstock.ingest.tls import certificate
 from penstock.settings import Settings, load_settings, unknown_variables
-from penstock.workspace.audit import command_line_actor
-from penstock.workspace.store import Workspace, new_write_key
 
-__all__ = ["first_source", "local_url", "started", "stop_on_signal", "up", "wait_ready"]
+__all__ = ["local_url", "started", "stop_on_signal", "up", "wait_ready"]
 
 log = logs.get("penstock.engine")
 _WAREHOUSE_S = 5.0
@@ -75,13 +73,14 @@ def up(
     as_json = logs.set_up("up", form=settings.log_format, level=settings.log_level)
     _warn_of_variables()
     stop = stop_on_signal()
-    with started(settings, say=log.warning if as_json else _say) as engine:
-        source = first_source(settings)
-        token = first_token(settings)
+    starting = started(settings, say=log.warning if as_json else _say)
+    first = None if settings.state_file.exists() else first_start(settings)
+    with starting as engine:
+        first = first or first_start(settings)
         if not wait_ready(settings, engine, stop):
             return
         wait_warehouse(settings, engine, stop)
-        _greet(settings, source, token)
+        _greet(settings, first)
         while not stop.wait(0.25):
             engine.watch()
         typer.echo("stopping: finishing what was begun")
@@ -145,26 +144,6 @@ def _check_free(host: str, port: int, hint: str, deadline: float) -> None:
         return
 
 
-def first_source(settings: Settings) -> Source:
-    """The source to show; a workspace without any gets a default one."""
-    workspace = Workspace.of(settings)
-    sources = workspace.sources()
-    if not sources:
-        sources = [Source("web", "My website", "browser", write_keys=(new_write_key(),))]
-        workspace.put_sources(sources)
-    workspace.close()
-    return next((s for s in sources if s.enabled and s.write_keys), sources[0])
-
-
-def first_token(settings: Settings) -> str | None:
-    """An administrator's token for a Penstock to which nobody was given access yet."""
-    workspace = Workspace.of(settings)
-    try:
-        return workspace.accounts.create_first_token("first start", command_line_actor())
-    finally:
-        workspace.close()
-
-
 def local_url(settings: Settings) -> str:
     """Address of the collector from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
@@ -218,20 +197,19 @@ def _any_certificate() -> ssl.SSLContext:
     return context
 
 
-def _greet(settings: Settings, source: Source, token: str | None) -> None:
+def _greet(settings: Settings, first: First) -> None:
     """What to paste next; no line of ours is wider than 80 columns."""
     url = settings.public_url.rstrip("/") or local_url(settings)
-    key = source.write_keys[0] if source.write_keys else ""
     body = '{"event":"Toast Buttered","userId":"u1","properties":{"slices":2}}'
     typer.echo(
         f"Penstock is up: {url}   data: {settings.data}\n\n"
-        f"Send an event to source {source.slug}:\n\n"
-        f"  curl {url}/v1/track -u {key}: \\\n"
+        f"Send an event to source {first.source}:\n\n"
+        f"  curl {url}/v1/track -u {first.write_key}: \\\n"
         f"    -d '{body}'\n\n"
         "Query it a second later:\n\n"
         f"  {command_line('sql', settings)} \\\n"
-        f"    'select user_id, slices, received_at from {source.slug}.toast_buttered'\n\n"
-        f"{_access(settings, token)}"
+        f"    'select user_id, slices, received_at from {first.source}.toast_buttered'\n\n"
+        f"{_access(settings, first.token)}"
         f"{_trouble(settings)}"
         "Ctrl-C stops."
     )

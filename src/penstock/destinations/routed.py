@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.destinations.contract import Action, Batch, Call, Payload, Steps
 
@@ -55,8 +55,7 @@ class Mapped:
     make: Callable[[Event], Payload]
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A payload for an action."""
 
     place: int
@@ -79,8 +78,7 @@ class Unsendable:
     """Whether it is to be made again after a while."""
 
 
-@dataclass(frozen=True)
-class Routed:
+class Routed(NamedTuple):
     """What becomes of one event at one destination: something to do, or a reason why not."""
 
     planned: Sequence[Planned] = ()

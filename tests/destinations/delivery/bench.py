@@ -18,7 +18,7 @@ import msgspec
 from penstock.destinations.contract import Action, Batch, Call, Steps
 from penstock.destinations.delivery.consumer import Bounds
 from penstock.destinations.delivery.file import DeliveryFile
-from penstock.destinations.delivery.pipeline import Clocks
+from penstock.destinations.delivery.limits import Clocks
 from penstock.destinations.delivery.store import DeliveryStore
 from penstock.destinations.delivery.target import Made, Target
 from penstock.destinations.delivery.unit import Delivery

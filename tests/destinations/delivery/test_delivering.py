@@ -13,7 +13,7 @@ import pytest
 
 from penstock.destinations.contract import Batch
 from penstock.destinations.delivery import feed
-from penstock.destinations.delivery.pipeline import Clocks
+from penstock.destinations.delivery.limits import Clocks
 from penstock.destinations.model import Retrying
 from penstock.destinations.sending.outcome import Outcome
 from penstock.journal.contract import EVENTS

@@ -36,10 +36,9 @@ class Batcher:
         self._open: dict[Key, _Open] = {}
 
     def add(self, delivery: Delivery) -> list[list[Delivery]]:
-        """Take one in; returns what is to be sent now: calls of one delivery or more."""
+        """Take one in whose mapping batches; returns the calls that are to be sent now."""
         batch = delivery.mapped.batch
-        if batch is None:
-            return [[delivery]]
+        assert batch is not None
         key = (id(delivery.mapped), delivery.replay, _values(delivery, batch))
         ready: list[list[Delivery]] = []
         size = len(_encode(delivery.payload)) if batch.bytes else 0
@@ -64,6 +63,5 @@ class Batcher:
 
 def _values(delivery: Delivery, batch: Batch) -> bytes:
     """The values that must be equal within a batch."""
-    if not batch.keys:
-        return b""
-    return _encode([delivery.payload.get(key) for key in batch.keys])
+    values = [delivery.payload.get(key) for key in batch.keys]
+    return b"" if values.count(None) == len(values) else _encode(values)

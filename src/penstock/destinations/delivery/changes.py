@@ -11,10 +11,21 @@ import msgspec
 from penstock.destinations.delivery.positions import packed
 from penstock.destinations.sending.outcome import Exchange
 
-__all__ = ["Bulk", "Changes", "Example", "Letter", "Parked", "answer_text", "request_text", "write"]
+__all__ = [
+    "RECENT",
+    "Bulk",
+    "Changes",
+    "Example",
+    "Letter",
+    "Parked",
+    "answer_text",
+    "request_text",
+    "write",
+]
 
+RECENT = 100
+"""Outcomes at most that are kept of each write for those who watch events."""
 _SAMPLES = 10
-_RECENT = 100
 _RECENT_KEPT = 2_000
 _encode = msgspec.json.Encoder().encode
 
@@ -96,7 +107,7 @@ class Changes:
     dead: dict[int, list[int]] = field(default_factory=dict)
     """Positions that stay in a dead letter, by its id; none: it is gone."""
     examples: list[Example] = field(default_factory=list)
-    recent: deque[tuple[int, int, str, str]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    recent: deque[tuple[int, int, str, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
     """(partition, position, step, code) of the newest outcomes, for those who watch events."""
     gaps: list[tuple[int, int, int, str]] = field(default_factory=list)
     """(partition, first, end, reason)."""

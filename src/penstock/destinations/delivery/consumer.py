@@ -11,8 +11,9 @@ from penstock import logs
 from penstock.destinations.delivery.changes import Changes
 from penstock.destinations.delivery.feed import Feed
 from penstock.destinations.delivery.file import DeliveryFile
+from penstock.destinations.delivery.limits import Clocks, Limits
 from penstock.destinations.delivery.order import Order
-from penstock.destinations.delivery.pipeline import Clocks, Limits, Pipeline
+from penstock.destinations.delivery.pipeline import Pipeline
 from penstock.destinations.delivery.reading import SharedReader
 from penstock.destinations.delivery.records import BROKEN, DELIVERING, FULL, RETRYING, STOPPED
 from penstock.destinations.delivery.replaying import Replays

@@ -4,58 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from random import random as _random
-from typing import Protocol
 
 from penstock import logs
 from penstock.destinations.delivery.batching import Batcher
+from penstock.destinations.delivery.limits import Clocks, Limits, Patience, Perform
 from penstock.destinations.delivery.order import Order
 from penstock.destinations.delivery.records import DELIVERED, DISCARDED, FAILED, FILTERED
 from penstock.destinations.delivery.unit import Delivery
 from penstock.destinations.sending.backoff import Backoff
 from penstock.destinations.sending.breaker import Breaker
-from penstock.destinations.sending.outcome import Outcome, Performed
+from penstock.destinations.sending.outcome import Outcome
 from penstock.destinations.sending.rate import TokenBucket
 
-__all__ = ["Clocks", "Limits", "Perform", "Pipeline"]
+__all__ = ["Pipeline"]
 
 log = logs.get("penstock.deliver")
-_US = 1_000_000
 _UNEXPECTED = "INTERNAL"
 _CANDIDATES = 5
 """Deliveries among which probes are chosen: one that always fails must not hide the others."""
-
-
-class Perform(Protocol):
-    """Sends the payloads of one mapping; never raises for what a tool answers."""
-
-    def __call__(
-        self, deliveries: Sequence[Delivery], gate: Callable[[], Awaitable[None]]
-    ) -> Awaitable[Performed]:
-        """One outcome for each delivery, in order. ``gate`` is awaited before each request."""
-
-
-@dataclass(frozen=True)
-class Clocks:
-    """Where the time comes from."""
-
-    steady: Callable[[], float]
-    """Seconds, for waiting; never set."""
-    us: Callable[[], int]
-    """Microseconds since 1970, for what outlives the process."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How a destination is sent to."""
-
-    concurrency: int
-    window_s: float
-    pending: int = 2_000
-    """Deliveries in memory at most, or nearly so."""
-    ordered: bool = False
 
 
 class Pipeline:
@@ -91,7 +59,7 @@ class Pipeline:
         self.failing_us = broken_us
         """When the first call failed since the last one that succeeded; 0: the last did."""
         self.wake = asyncio.Event()
-        """Set when there may be room for more."""
+        """Set when there is room for more, and not for one or two only."""
         self.reason = ""
         """What the latest failure was."""
         self.last: Outcome | None = None
@@ -99,10 +67,10 @@ class Pipeline:
         self._clocks = clocks
         self._breaker = breaker
         self._bucket = bucket
-        self._backoff = backoff
+        self._patience = Patience(clocks, backoff, limits.window_s, random)
         self._order = order
-        self._random = random
         self._is_full = is_full
+        self._low = limits.pending * 3 // 4
         self._batcher = Batcher(clocks.steady)
         self._ready: deque[list[Delivery]] = deque()
         self._held: list[Delivery] = []
@@ -145,15 +113,8 @@ class Pipeline:
         self._enqueue(delivery)
 
     def deadline_us(self, delivery: Delivery) -> int:
-        """When it is given up.
-
-        The window begins with its first failure; for what was never tried because the tool is
-        down, with the tool's.
-        """
-        since = delivery.first_us or self._clocks.us()
-        if self.failing_us and not delivery.row:
-            since = min(since, max(delivery.since_us, self.failing_us))
-        return since + int(self.limits.window_s * _US)
+        """When it is given up."""
+        return self._patience.deadline_us(delivery, self.failing_us)
 
     def tick(self) -> None:
         """Do what time asks for; call it several times a second."""
@@ -165,16 +126,12 @@ class Pipeline:
             if self._held and not self._ready and self._breaker.wait() <= 0:
                 self._ready.append([self._held.pop(0)])
         else:
-            due = [one for one in self._held if self._is_due(one, now_us)]
+            due = [one for one in self._held if self._patience.is_due(one, now_us)]
             if due:
-                self._held = [one for one in self._held if not self._is_due(one, now_us)]
+                self._held = [one for one in self._held if not self._patience.is_due(one, now_us)]
                 for delivery in due:
                     self._enqueue(delivery)
         self._pump()
-
-    def _is_due(self, delivery: Delivery, now_us: int) -> bool:
-        """Also when the clock was set back so far that it would wait for ever."""
-        return not now_us < delivery.due_us <= now_us + int((self._backoff.longest + 3600) * _US)
 
     def _give_up(self, now_us: int) -> None:
         """Give up what the tool has been away for too long for."""
@@ -192,7 +149,10 @@ class Pipeline:
     # Sending --------------------------------------------------------------------------------
 
     def _enqueue(self, delivery: Delivery) -> None:
-        self._ready.extend(self._batcher.add(delivery))
+        if delivery.mapped.batch is None:
+            self._ready.append([delivery])
+        else:
+            self._ready.extend(self._batcher.add(delivery))
         self._pump()
 
     def _pump(self) -> None:
@@ -227,7 +187,8 @@ class Pipeline:
         self._judge(call, outcomes)
         for delivery, outcome in zip(call, outcomes, strict=True):
             self._take(delivery, outcome)
-        self.wake.set()
+        if self.pending <= self._low:
+            self.wake.set()
 
     def _judge(self, call: list[Delivery], outcomes: Sequence[Outcome]) -> None:
         """Tell the breaker; and with the first call that gets through, decide on what failed.
@@ -236,6 +197,9 @@ class Pipeline:
         closed only the first failure of each counts.
         """
         failed = [one for one in outcomes if one.retriable]
+        if not failed and not self.failing_us and not self._held and not self.is_broken:
+            self._breaker.record(True)
+            return
         waits = [one.retry_after for one in failed if one.retry_after]
         if waits:
             self._bucket.hold(max(waits))
@@ -273,7 +237,7 @@ class Pipeline:
             self._again(delivery, outcome)
 
     def _again(self, delivery: Delivery, outcome: Outcome) -> None:
-        self._note_failure(delivery, outcome)
+        self._patience.note_failure(delivery, outcome)
         if self.deadline_us(delivery) <= self._clocks.us():
             self._settle(delivery, FAILED, outcome)
         elif delivery.row:
@@ -284,7 +248,7 @@ class Pipeline:
     def postpone(self, delivery: Delivery, outcome: Outcome) -> None:
         """Put off what can't be sent yet, and was not; the tool is not to blame."""
         self.pending += 1
-        self._note_failure(delivery, outcome)
+        self._patience.note_failure(delivery, outcome)
         if delivery.row and self.deadline_us(delivery) <= self._clocks.us():
             self._settle(delivery, FAILED, outcome)
             return
@@ -292,23 +256,15 @@ class Pipeline:
             self.park_behind(delivery)
         self._leave_to_table(delivery, delivery.due_us)
 
-    def _note_failure(self, delivery: Delivery, outcome: Outcome) -> None:
-        """Also when it is due again."""
-        now_us = self._clocks.us()
-        delivery.attempts += 1
-        delivery.first_us = min(delivery.first_us or now_us, now_us)
-        delivery.last = outcome
-        due = self._backoff.next_try(
-            delivery.attempts, delivery.first_us / _US, now_us / _US, self._random,
-            outcome.retry_after,
-        )  # fmt: skip
-        delivery.due_us = now_us + 1 if due is None else int(due * _US)
-
     # Leaving --------------------------------------------------------------------------------
 
-    def _settle(self, delivery: Delivery, step: str, outcome: Outcome) -> None:
+    def _one_less(self) -> None:
         self.pending -= 1
-        self.wake.set()
+        if self.pending <= self._low:
+            self.wake.set()
+
+    def _settle(self, delivery: Delivery, step: str, outcome: Outcome) -> None:
+        self._one_less()
         delivery.owner.settled(delivery, step, outcome)
         if self._order is None:
             return
@@ -329,8 +285,7 @@ class Pipeline:
             self._leave_to_table(one, delivery.due_us)
 
     def _leave_to_table(self, delivery: Delivery, due_us: int) -> None:
-        self.pending -= 1
-        self.wake.set()
+        self._one_less()
         delivery.owner.parked(delivery, due_us)
 
     def park_behind(self, delivery: Delivery) -> None:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.destinations.delivery.feed import Event, Feed, Router
+from penstock.destinations.delivery.feed import Feed, Router
 from penstock.destinations.delivery.file import DeliveryFile
-from penstock.destinations.delivery.pipeline import Clocks, Pipeline
+from penstock.destinations.delivery.limits import Clocks
+from penstock.destinations.delivery.pipeline import Pipeline
 from penstock.destinations.delivery.reading import SharedReader
 from penstock.destinations.delivery.starting import first_received_since
 from penstock.destinations.delivery.tally import Tally
+from penstock.destinations.delivery.unit import Event
 from penstock.destinations.sending.rate import TokenBucket
 from penstock.events.model import Record
 

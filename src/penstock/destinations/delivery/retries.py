@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from penstock.destinations.contract import Action, Call, Steps
 from penstock.destinations.delivery.changes import Bulk
-from penstock.destinations.delivery.feed import Event, Router, plan
+from penstock.destinations.delivery.feed import Router
 from penstock.destinations.delivery.pipeline import Pipeline
 from penstock.destinations.delivery.positions import unpacked
 from penstock.destinations.delivery.reading import SharedReader
 from penstock.destinations.delivery.records import DISCARDED, EXPIRED, FAILED, FILTERED
 from penstock.destinations.delivery.tally import Tally
-from penstock.destinations.delivery.unit import Delivery
+from penstock.destinations.delivery.unit import Delivery, Event, plan
 from penstock.destinations.routed import (
     FUNCTION,
     NO_MAPPING,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from penstock.destinations.delivery.changes import Bulk, Changes, Example, Letter, Parked
+from penstock.destinations.delivery.changes import RECENT, Bulk, Changes, Example, Letter, Parked
 from penstock.destinations.delivery.latency import bucket_of
 from penstock.destinations.delivery.records import (
     DEAD,
@@ -69,6 +69,23 @@ class Tally:
         if step in DEAD:
             self._die(delivery, step, outcome)
         self._show(delivery, step, outcome)
+
+    def delivered(self, deliveries: Sequence[Delivery]) -> None:
+        """Deliveries of live events are over, and went well: as ``settled``, for all at once."""
+        changes, now_us = self.changes, self._clock()
+        counts: Counter[str] = Counter()
+        ledger: Counter[tuple[str, int]] = Counter()
+        latencies = changes.latencies
+        for one in deliveries:
+            counts[one.mapped.action.slug] += 1
+            ledger[one.source, one.received_us // HOUR_US] += 1
+            latencies[bucket_of((now_us - one.received_us) / 1e6)] += 1
+        for action, count in counts.items():
+            changes.counts[action, DELIVERED, ""] += count
+        for (source, hour), count in ledger.items():
+            changes.ledger[source, hour, "delivered"] += count
+        newest = deliveries[-RECENT:]
+        changes.recent.extend((one.part, one.position, DELIVERED, "") for one in newest)
 
     def parked(self, delivery: Delivery, due_us: int) -> None:
         """A delivery goes, or stays, in the retry table."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from penstock.destinations.delivery.feed import Router
-from penstock.destinations.delivery.pipeline import Perform
+from penstock.destinations.delivery.limits import Perform
 from penstock.destinations.model import DestinationSetup
 
 __all__ = ["Made", "Make", "Setups", "Target"]

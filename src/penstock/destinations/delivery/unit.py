@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from penstock.destinations.contract import Payload
 from penstock.destinations.routed import Mapped
 from penstock.destinations.sending.outcome import Outcome
+from penstock.events.model import Record
 
-__all__ = ["Delivery", "Owner"]
+__all__ = ["Delivery", "Event", "Owner", "plan"]
+
+Event = dict[str, Any]
 
 
 class Owner(Protocol):
@@ -52,3 +55,27 @@ class Delivery:
     """The replay it belongs to; 0: none."""
     last: Outcome | None = None
     """Of the latest attempt that failed."""
+
+
+def plan(
+    owner: Owner,
+    part: int,
+    position: int,
+    record: Record,
+    event: Event,
+    place: int,
+    mapped: Mapped,
+    *,
+    ordered: bool,
+    replay: int,
+) -> Delivery:
+    """A delivery without its payload."""
+    name = event.get("event")
+    call = event.get("type")
+    return Delivery(
+        owner, part, position, place, mapped, {}, record.source, record.received_us,
+        record.message_id,
+        name if call == "track" and isinstance(name, str) else f"${call}",
+        str(event.get("userId") or event.get("anonymousId") or "") if ordered else "",
+        replay=replay,
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from penstock import logs
 from penstock.destinations.delivery.changes import Changes, write
 from penstock.destinations.delivery.consumer import Bounds, Consumer
 from penstock.destinations.delivery.file import DeliveryFile
-from penstock.destinations.delivery.pipeline import Clocks
+from penstock.destinations.delivery.limits import Clocks
 from penstock.destinations.delivery.reading import SharedReader
 from penstock.destinations.delivery.records import STOPPED, Figures
 from penstock.destinations.delivery.target import Make, Setups, Target

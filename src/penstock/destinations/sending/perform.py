@@ -44,6 +44,8 @@ from penstock.destinations.sending.trail import Sent, Trail
 __all__ = ["check", "perform"]
 
 _log = logs.get(__name__)
+_MARSHAL = 2
+"""Later formats look for objects that come twice, which takes as long again."""
 
 Fate = tuple[dict[int, Outcome], list[list[int]]]
 """Outcomes by index in the call, and the groups of indices that are to be run on their own."""
@@ -307,7 +309,7 @@ class _Run:
 def _keep(payloads: Sequence[Payload]) -> Callable[[], list[Payload]]:
     """Gives copies of payloads as they are now: quickly where they are plain JSON."""
     try:
-        kept = marshal.dumps(list(payloads))
+        kept = marshal.dumps(list(payloads), _MARSHAL)
     except ValueError:
         copied = deepcopy(list(payloads))
         return lambda: deepcopy(copied)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -27,8 +27,7 @@ _SHOWN = 16 * 1024
 _SHOWN_MESSAGES = 5
 
 
-@dataclass(frozen=True)
-class Wire:
+class Wire(NamedTuple):
     """An HTTP request, ready to go."""
 
     method: str
@@ -43,13 +42,14 @@ def encode(request: Request) -> Wire:
     if request.query:
         url, fragment, rest = url.partition("#")
         url += ("&" if "?" in url else "?") + urlencode(request.query) + fragment + rest
-    headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     body, content_type = _body(request)
+    headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
     if content_type:
         headers["content-type"] = content_type
-    given = {name.lower() for name in request.headers}
-    kept = {name: value for name, value in headers.items() if name not in given}
-    return Wire(request.method.upper(), url, {**kept, **request.headers}, body)
+    for name in request.headers:
+        headers.pop(name.lower(), None)
+    headers.update(request.headers)
+    return Wire(request.method.upper(), url, headers, body)
 
 
 def shown(
