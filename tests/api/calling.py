@@ -59,7 +59,7 @@ class Client:
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         try:
-            target = path if path.startswith("/api") else f"/api/v1{path}"
+            target = path if path.startswith(("/api", "/v1/")) else f"/api/v1{path}"
             connection.request(method, target, content, {**sent, **(headers or {})})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.read())

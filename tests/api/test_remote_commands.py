@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,19 @@ def test_a_token_that_is_not_known(
         code, out, err = _run(tmp_path, penstock, "pst_" + "x" * 43, *words)
         assert (code, out) == (1, b"")
         assert "token" in err
+
+
+def test_people_and_audiences(told: Any, admin: Client) -> None:
+    fields = {"when": 'did "Toast Buttered"'}
+    admin("POST", "/audiences", {"slug": "remote", "fields": fields})
+    deadline = time.monotonic() + 60
+    while not admin("GET", "/audiences/remote").body["size"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert b"remote" in told("audiences", "list")
+    shown = json.loads(told("audiences", "show", "remote", "--json"))
+    assert (shown["state"], shown["size"]) == ("live", 1)
+    assert [one["ids"][0]["value"] for one in shown["members"]["items"]] == ["u1"]
+    assert told("audiences", "preview", 'did "Toast Buttered"').startswith(b"1 of ")
+    person = json.loads(told("profiles", "show", "user_id:u1", "--why", "remote", "--json"))
+    assert person["why"][0]["member"] is True

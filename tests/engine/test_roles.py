@@ -163,3 +163,22 @@ def _await_ready(url: str) -> None:
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_libraries_load_without_those_that_have_no_use_here() -> None:
+    """Arrow would load NumPy, and Litestar Pydantic: 12 MB and 8 MB for nothing."""
+    program = """
+import sys
+from penstock.roles import _do_without
+_do_without("numpy", "pydantic", "pydantic_core")
+import duckdb
+import litestar
+import pyarrow as pa
+rows = pa.table({"at": pa.array([1, 2], pa.timestamp("us", "UTC")), "tag": ["a", None]})
+assert duckdb.connect().execute("select count(tag) from rows").fetchone() == (1,)
+assert duckdb.connect().execute("select [1.5], 'a'").to_arrow_table().num_rows == 1
+litestar.Litestar([])
+print([name for name in ("numpy", "pydantic") if sys.modules.get(name)])
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout == "[]\n", told.stderr

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from penstock.errors import ConfigurationError
+from penstock.profiles.language.reading import condition_of, tree_of
 from penstock.profiles.language.text import parse
 from penstock.profiles.language.writing import write
 
@@ -32,3 +36,25 @@ def test_written_and_read_again(text: str) -> None:
 def test_the_plain_form_stays_as_it_is() -> None:
     text = 'did "Order Completed" at least 3 times within 30 days and not in audience lost'
     assert write(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"op": "before", "value": "soon"},
+        {"op": "before", "value": 5},
+        {"op": "within last", "value": "30 days"},
+        {"op": "within last", "value": None},
+        {"op": "one of", "value": None},
+        {"op": "=", "value": {"a": 1}},
+        {"op": "=", "value": [1]},
+    ],
+)
+def test_a_tree_may_say_no_more_than_text_may(value: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        condition_of({"is": "trait", "name": "plan", **value})
+
+
+def test_a_tree_and_its_text_are_one() -> None:
+    text = 'did "A" where x one of (1, "b") within 2 days or trait y within last 1 week'
+    assert condition_of(tree_of(parse(text))) == parse(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import ipaddress
 import secrets
@@ -26,6 +27,7 @@ __all__ = [
     "Call",
     "Caller",
     "authorized",
+    "authorized_by_name",
     "caller_of",
     "client_address",
     "is_secure",
@@ -84,6 +86,27 @@ async def authorized(connection: Connection, handler: BaseRouteHandler) -> None:
         raise ApiError("csrf", "send the header X-Penstock-Request: 1 with a write")
     scope = handler.opt.get("scope")
     if scope is not None and scope not in identity.scopes:
+        raise ApiError("forbidden", f"this needs the scope {scope}")
+    connection.scope["user"] = Caller(identity, client_address(connection))
+
+
+async def authorized_by_name(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard of the Profile API: a token comes as the user name of Basic, or as elsewhere."""
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    secret = given.strip() if scheme.lower() == "bearer" else ""
+    if scheme.lower() == "basic":
+        try:
+            decoded = base64.b64decode(given.strip(), validate=True).decode()
+        except ValueError:
+            decoded = ""
+        secret = decoded.partition(":")[0]
+    if not secret:
+        raise ApiError("unauthenticated", "send a token as user name, with an empty password")
+    identity = await asyncio.to_thread(_identify, connection.app.state.services, secret)
+    if identity is None:
+        raise ApiError("unauthenticated", "this token is unknown or has ended")
+    scope = handler.opt["scope"]
+    if scope not in identity.scopes:
         raise ApiError("forbidden", f"this needs the scope {scope}")
     connection.scope["user"] = Caller(identity, client_address(connection))
 

@@ -20,8 +20,10 @@ from penstock.api.errors import ApiError, answer_error
 from penstock.api.figures import show_metrics
 from penstock.api.logins import LoginLimiter
 from penstock.api.pages import DocumentPage
+from penstock.api.profile_router import profile_router
 from penstock.api.routes import (
     accounts,
+    audiences,
     deliveries,
     destinations,
     events,
@@ -43,6 +45,7 @@ _ROOMS = (
     sources,
     destinations,
     deliveries,
+    audiences,
     whole,
     sql,
     status,
@@ -64,7 +67,11 @@ def create_app(services: Services) -> Litestar:
         handler for room in _ROOMS for handler in room.HANDLERS
     ]
     return Litestar(
-        route_handlers=[Router(BASE, route_handlers=handlers), show_metrics],
+        route_handlers=[
+            Router(BASE, route_handlers=handlers),
+            profile_router(services.now),
+            show_metrics,
+        ],
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
             "logins": Provide(lambda: limiter, sync_to_thread=False),
@@ -104,6 +111,7 @@ def _document() -> OpenAPIConfig:
         components=Components(
             security_schemes={
                 "token": SecurityScheme(type="http", scheme="bearer"),
+                "name": SecurityScheme(type="http", scheme="basic"),
                 "session": SecurityScheme(type="apiKey", name=COOKIE, security_scheme_in="cookie"),
             }
         ),

@@ -20,6 +20,7 @@ from penstock.errors import (
     MonitorError,
     NotFound,
     PenstockError,
+    ProfileError,
     QueryRefused,
     WarehouseError,
 )
@@ -45,6 +46,7 @@ ERROR_CODES: dict[str, tuple[int, str]] = {
     "sql_cancelled": (409, "somebody cancelled the query"),
     "too_large": (413, "the body is larger than 16 MB"),
     "sql_busy": (429, "as many queries run as may at once"),
+    "too_many_requests": (429, "more than 100 requests in a second to the profiles of a space"),
     "too_many_logins": (429, "too many wrong passwords; come back after Retry-After seconds"),
     "too_many_tails": (429, "as many live tails are open as may be"),
     "internal": (500, "a fault of Penstock; its log says more"),
@@ -69,7 +71,14 @@ _TEXTS = {
 }
 
 
-_UNAVAILABLE = (EngineUnreachable, WarehouseError, JournalError, MonitorError, DeliveryError)
+_UNAVAILABLE = (
+    EngineUnreachable,
+    WarehouseError,
+    JournalError,
+    MonitorError,
+    DeliveryError,
+    ProfileError,
+)
 
 
 class ErrorFields(msgspec.Struct):

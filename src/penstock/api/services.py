@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 
 from litestar.di import NamedDependency
 
-from penstock.errors import MonitorError
+from penstock.errors import MonitorError, NotFound
 from penstock.journal.contract import Journal
 from penstock.monitor.status import Status, read_status
 from penstock.monitor.store import MonitorStore, is_kept
 from penstock.settings import Settings
 from penstock.warehouses.running import QueryOptions
 from penstock.warehouses.service import query_engine
+from penstock.workspace.rules import SLUG
 from penstock.workspace.store import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.destinations.delivery.store import DeliveryStore
+    from penstock.profiles.reading.people import ProfileReader
 
 __all__ = ["Given", "Services"]
 
@@ -72,6 +74,18 @@ class Services:
             yield store
         finally:
             store.close()
+
+    @contextmanager
+    def profiles(self, space: str) -> Iterator[ProfileReader]:
+        """The people of a space, for this thread. Raises NotFound, ProfileError."""
+        from penstock.profiles.reading.people import opened_reader
+
+        spaces = {one.slug: one for one in self.workspace.definitions.spaces()}
+        if space != "default" and not SLUG.fullmatch(space):
+            raise NotFound(f"no space {space}")
+        strategies = spaces[space].trait_strategies if space in spaces else {}
+        with opened_reader(self.settings.profiles_folder, space, strategies) as reader:
+            yield reader
 
     def read_status(self, wait: bool) -> Status:
         """The status; rates only when there is time to wait a second for them."""

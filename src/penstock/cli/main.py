@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import DBAPIError
 from typer.core import TyperGroup
 
 from penstock import __version__, logs
@@ -26,6 +25,8 @@ _COMMANDS = {
         "What is sent where, how that goes, and what was refused.",
     ),
     "functions": ("functions:functions", "User code that events pass: list it, and try it."),
+    "profiles": ("profiles:profiles", "Show a person: ids, traits, audiences, and why."),
+    "audiences": ("profiles:audiences", "Who is in which audience, and who would be."),
     "sql": ("sql:sql", "Query the warehouse with SQL, read-only."),
     "status": ("status:status", "Show what came in, what was refused and what waits."),
     "tail": ("tail:tail", "Show events as they arrive, and what becomes of each."),
@@ -110,12 +111,19 @@ def main() -> None:
         app(prog_name="penstock")
     except PenstockError as error:
         _fail(str(error))
-    except DBAPIError as error:
-        _fail(f"the state store (state.sqlite in the data folder): {error.orig}")
+    except _of_state_store() as error:
+        reason = getattr(error, "orig", error)
+        _fail(f"the state store (state.sqlite in the data folder): {reason}")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _of_state_store() -> tuple[type[Exception], ...]:
+    """Errors of SQLAlchemy, which commands that do without it are spared."""
+    loaded = sys.modules.get("sqlalchemy.exc")
+    return () if loaded is None else (loaded.DBAPIError,)
 
 
 def _fail(message: str) -> None:

@@ -17,6 +17,8 @@ SCOPES = {
     "destinations:write": "create, change, delete, try and replay destinations, functions; retry "
     "and discard dead letters",
     "events:read": "events as they came: the live tail and rejected events (personal data)",
+    "profiles:read": "audiences, traits, spaces; people, their traits and events (personal data)",
+    "profiles:write": "create, change and delete audiences, traits and spaces",
     "sql:read": "query the warehouse, list and cancel one's own queries (personal data)",
     "sql:manage": "list and cancel everybody's queries",
     "tokens:read": "list tokens, never their secrets",
@@ -27,10 +29,12 @@ SCOPES = {
 }
 """Scope by name, with what it allows."""
 
-_VIEWER = frozenset({"status:read", "sources:read", "destinations:read", "events:read", "sql:read"})
+_VIEWER = frozenset(
+    {"status:read", "sources:read", "destinations:read", "events:read", "profiles:read", "sql:read"}
+)
 ROLES: dict[str, frozenset[str]] = {
     "viewer": _VIEWER,
-    "editor": _VIEWER | {"sources:write", "destinations:write"},
+    "editor": _VIEWER | {"sources:write", "destinations:write", "profiles:write"},
     "administrator": frozenset(SCOPES),
 }
 """Scopes by role."""

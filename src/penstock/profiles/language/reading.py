@@ -9,6 +9,7 @@ import msgspec
 from penstock.errors import ConfigurationError
 from penstock.profiles.language.model import Condition
 from penstock.profiles.language.text import parse
+from penstock.profiles.language.writing import write
 
 __all__ = ["condition_of", "tree_of"]
 
@@ -18,12 +19,21 @@ def condition_of(when: str | dict[str, Any]) -> Condition:
     if isinstance(when, str):
         return parse(when)
     try:
-        condition: Condition = msgspec.convert(when, Condition)
+        written = _written(msgspec.convert(when, Condition))
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"when: {error}") from error
     except RecursionError as error:
         raise ConfigurationError("when: nested too deep") from error
-    return condition
+    return parse(written)  # a tree may say no more than text may
+
+
+def _written(condition: Condition) -> str:
+    try:
+        return write(condition)
+    except (TypeError, AssertionError, ValueError) as error:
+        raise ConfigurationError(
+            "when: a value does not fit its operator: spans are whole seconds, lists are lists"
+        ) from error
 
 
 def tree_of(condition: Condition) -> dict[str, Any]:

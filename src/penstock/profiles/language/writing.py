@@ -66,7 +66,9 @@ def _negated(condition: Condition) -> str:
         return _did(condition, "did not")
     if isinstance(condition, InAudience):
         return f"not in audience {_name(condition.audience)}"
-    return f"not ({write(condition)})"
+    if isinstance(condition, All | AnyOf | Not):
+        return f"not ({write(condition)})"
+    return f"not {write(condition)}"
 
 
 def _inner(condition: Condition) -> str:

@@ -1,0 +1,1 @@
+"""Looks at what is known of people, beside the process that writes it."""
