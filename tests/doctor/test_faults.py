@@ -24,6 +24,7 @@ from penstock.events.model import Record, RejectedRecord
 from penstock.journal import NewBlock, SqliteJournal
 from penstock.journal.contract import RECEIVED, REJECTED
 from penstock.metrics import Page, Snapshot, Value
+from penstock.profiles.stream.file import ProfileFile, file_of
 from tests.doctor.conftest import Examine
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -117,6 +118,18 @@ def _newer_journal(bed: Bed) -> None:
 
 def _damaged_state(bed: Bed) -> None:
     (bed.data / "state.sqlite").write_bytes(b"no database" * 1000)
+
+
+def _newer_profiles(bed: Bed) -> None:
+    file = file_of(bed.data / "profiles", "default")
+    ProfileFile(file).close()
+    _change(file, "UPDATE about SET format_version = 99")
+
+
+def _damaged_profiles(bed: Bed) -> None:
+    file = file_of(bed.data / "profiles", "default")
+    ProfileFile(file).close()
+    file.write_bytes(b"no database" * 1000)
 
 
 def _damaged_journal(bed: Bed) -> None:
@@ -219,6 +232,8 @@ FAULTS: dict[Plant, tuple[str, str, str]] = {
     _newer_state: (PROBLEM, "versions", "state.sqlite was written by a newer Penstock"),
     _newer_journal: (PROBLEM, "versions", "events/0/"),
     _damaged_state: (PROBLEM, "damage", "state.sqlite can't be read"),
+    _newer_profiles: (PROBLEM, "versions", "default.sqlite was written by a newer Penstock"),
+    _damaged_profiles: (PROBLEM, "damage", "profiles/default.sqlite can't be read"),
     _damaged_journal: (PROBLEM, "damage", "received/0/x.sqlite: damaged; kept 3 blocks"),
     _failing_role: (PROBLEM, "roles", "the role process fails: the index is locked"),
     _killed_engine: (NOTE, "leftovers", "was killed here"),

@@ -148,11 +148,11 @@ class Suite:
         unit = "events/s per core"
         if self._wanted(_STREAM):
             found = streamed(self._sub(), self._people, _EVENTS)
-            note = f"{found.told:,} changes told"
-            for name, rate, target in (
-                ("new people", found.new, ""),
-                ("cold", found.cold, ""),
-                ("warm", found.warm, "15,000"),
+            told = f"{found.told:.2f} changes told an event"
+            for name, rate, target, note in (
+                ("new people", found.new, "", ""),
+                ("cold", found.cold, "", ""),
+                ("warm", found.warm, "15,000", told),
             ):
                 ratio = rate / self._limits[PARSE]
                 self._figures.append(

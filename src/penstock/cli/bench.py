@@ -33,6 +33,9 @@ def bench(
     gigabytes: Annotated[
         float, typer.Option(help="Size of the warehouse of which a snapshot is made.")
     ] = 1.0,
+    people: Annotated[
+        int, typer.Option(help="Profiles there are when profiles are measured.")
+    ] = 1_000_000,
     only: Annotated[str, typer.Option(help="The same as the argument.")] = "",
     folder: Annotated[
         Path | None, typer.Option(help="Where to write; default: a temporary folder.")
@@ -54,6 +57,7 @@ def bench(
             sustain=sustain,
             keys=keys,
             gigabytes=gigabytes,
+            people=people,
             only=only,
             say=progress.print,
         )

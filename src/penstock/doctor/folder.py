@@ -14,6 +14,7 @@ from penstock.doctor.findings import NOTE, PROBLEM, Examined, Finding
 from penstock.doctor.reading import newest_receipt_us, newest_segments, rows
 from penstock.journal.segment import FORMAT_VERSION as JOURNAL_FORMAT
 from penstock.monitor.store import FORMAT_VERSION as MONITOR_FORMAT
+from penstock.profiles.stream.file import FORMAT_VERSION as PROFILES_FORMAT
 from penstock.workspace.tables import FORMAT_VERSION as STATE_FORMAT
 
 __all__ = [
@@ -85,6 +86,8 @@ def check_formats(place: Examined) -> Iterator[Finding]:
     settings = place.settings
     query = "SELECT format_version FROM about"
     stores = [(settings.state_file, STATE_FORMAT), (settings.monitor_file, MONITOR_FORMAT)]
+    profiles = sorted(settings.profiles_folder.glob("*.sqlite"))
+    stores += [(path, PROFILES_FORMAT) for path in profiles]
     stores += [(path, JOURNAL_FORMAT) for _, _, path in newest_segments(settings.journal_folder)]
     for path, known in stores:
         if not path.exists():
@@ -108,6 +111,12 @@ def _unreadable(place: Examined, path: Path, error: Exception) -> Finding:
         do = "stop Penstock and restore the file from a backup: `penstock restore --help`"
     elif path == place.settings.monitor_file:
         do = "restart Penstock: it sets the file aside and counts again from the journal"
+    elif path.parent == place.settings.profiles_folder:
+        do = (
+            "stop Penstock and restore the file from a backup: `penstock restore --help`; or move "
+            "it away: profiles are then made anew from the events that the journal still has, and "
+            "tools are told of each membership again"
+        )
     else:
         do = "restart Penstock: it mends the journal file, keeps the damaged one and reports both"
     return Finding(PROBLEM, "damage", what, do)

@@ -99,7 +99,8 @@ class Definitions:
 def _check(connection: Connection, contents: Contents) -> None:
     """Everything there will be, together: names that are referred to exist, and no cycles."""
     known = {slug for (slug,) in connection.execute(select(destinations.c.slug))}
-    spaces = {source.space for source in source_rows.every(connection)}
+    known |= {one.slug for one in contents.destinations}  # not stored yet when nothing is to be
+    spaces = {one.space for one in (*source_rows.every(connection), *contents.sources)}
     check_definitions(
         _merged(AUDIENCES.every(connection), contents.audiences),
         _merged(TRAITS.every(connection), contents.traits),

@@ -54,6 +54,15 @@ def renew(path: Path) -> None:
         connection.close()
 
 
+def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    name = f"{path.absolute().as_uri()}?mode=ro" if read_only else str(path)
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return sqlite3.connect(
+        name, uri=read_only, isolation_level=None, timeout=_PATIENCE_S, check_same_thread=False
+    )
+
+
 class ProfileFile:
     """The file, open for its one writer, or with ``read_only`` for anybody.
 
@@ -70,21 +79,26 @@ class ProfileFile:
         """``create``: makes the tables of others in a new file."""
         self.path = path
         try:
-            if read_only:
-                self.connection = sqlite3.connect(
-                    f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
-                    timeout=_PATIENCE_S, check_same_thread=False,
-                )  # fmt: skip
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self.connection = sqlite3.connect(
-                    path, isolation_level=None, timeout=_PATIENCE_S, check_same_thread=False
-                )
+            self.connection = _connected(path, read_only=read_only)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        try:
+            if not read_only:
                 self._prepare(create)
             self.instance = self._check()
             """Another one for another file, a restored one too."""
         except sqlite3.Error as error:
-            raise ProfileError(f"{path}: {error}") from error
+            self.close()
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> ProfileError:
+        """What SQLite says, with what to do about a damaged file."""
+        if type(error) is not sqlite3.DatabaseError:  # its subclasses are of other kinds
+            return ProfileError(f"{self.path}: {error}")
+        return ProfileError(
+            f"{self.path} is damaged ({error}): stop Penstock and restore it from a backup with "
+            "`penstock restore`; `penstock doctor` says what else can be done"
+        )
 
     def _prepare(self, create: Callable[[sqlite3.Connection], None]) -> None:
         connection = self.connection
@@ -125,7 +139,7 @@ class ProfileFile:
                     self.connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise ProfileError(f"{self.path}: {error}") from error
+            raise self._error(error) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from penstock import logs
-from penstock.errors import ConfigurationError, PenstockError
+from penstock.errors import ConfigurationError, PenstockError, ProfileError
 from penstock.journal.contract import EVENTS, Journal
 from penstock.profiles.identity.rules import IdentityRules
 from penstock.profiles.stream.definitions import Setups
@@ -22,6 +22,8 @@ __all__ = ["DEFAULT_SPACE", "ProfilesWorker", "SpaceFigures", "SpacePlan", "Spac
 log = logs.get("penstock.profiles")
 DEFAULT_SPACE = "default"
 _LOOK_S = 0.5
+_AGAIN_S = 30.0
+"""After so long a space that failed is opened again."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class ProfilesWorker:
         self._outbox = Outbox(journal, clock_us)
         self._found: Mapping[str, SpacePlan] | None = None
         self._open: dict[str, Space] = {}
+        self._failed: dict[str, float] = {}
+        """Spaces that stand still, by when they are tried again."""
         self._next_look = 0.0
 
     @property
@@ -92,22 +96,51 @@ class ProfilesWorker:
             self._look()
             for space in self._open.values():
                 space.worker.tell_positions()
-        return sum(space.step() for space in self._open.values())
+        return sum(self._step(name) for name in list(self._open))
+
+    def _step(self, name: str) -> int:
+        """A turn of one space; when its file fails, the others go on."""
+        try:
+            return self._open[name].step()
+        except ProfileError as error:
+            self._set_aside(name, error)
+            return 0
+
+    def _set_aside(self, name: str, error: ProfileError) -> None:
+        log.error("the profiles of a space stand still, those of others go on",
+                  space=name, error=error)  # fmt: skip
+        self._failed[name] = self._steady() + _AGAIN_S
+        space = self._open.pop(name, None)
+        if space is not None:
+            space.close()
 
     def _look(self) -> None:
         found = self._spaces()
-        if found is self._found:
-            return
-        for name in self._open.keys() - found.keys():
-            self._open.pop(name).close()
-            self._journal.forget(consumer_of(name), EVENTS)
-        for name, setup in found.items():
+        now = self._steady()
+        due = {name for name, at in self._failed.items() if now >= at}
+        if found is not self._found:
+            stored = {file.stem for file in self._folder.glob("*.sqlite")}
+            for name in (self._open.keys() | stored) - found.keys():
+                self._leave(name)
+            due = set(found)
+        for name in due:
+            self._failed.pop(name, None)
             try:
-                self._adopt(name, setup)
+                self._adopt(name, found[name])
+            except ProfileError as error:
+                self._set_aside(name, error)
             except ConfigurationError as error:
                 log.error("definitions can't be taken up; those from before stay",
                           space=name, error=error)  # fmt: skip
         self._found = found
+
+    def _leave(self, name: str) -> None:
+        """A space is gone: retention keeps nothing for it."""
+        self._failed.pop(name, None)
+        space = self._open.pop(name, None)
+        if space is not None:
+            space.close()
+        self._journal.forget(consumer_of(name), EVENTS)
 
     def _adopt(self, name: str, setup: SpacePlan) -> None:
         space = self._open.get(name)
