@@ -273,7 +273,15 @@ def test_other_sites_get_no_permission_to_use_the_api(collector: Collector) -> N
         assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
-@pytest.mark.parametrize("path", ["/apis", "/api2/v1", "//api", "/v1/../api", "/", "/console"])
+def test_the_profile_api_is_handed_on_too(collector: Collector) -> None:
+    path = "/v1/spaces/default/collections/users/profiles/user_id:u1/traits"
+    answer, _ = collector.ask("GET", path)
+    assert answer.status == 418
+
+
+@pytest.mark.parametrize(
+    "path", ["/apis", "/api2/v1", "//api", "/v1/../api", "/", "/console", "/v1/spacesuits"]
+)
 def test_only_the_api_is_handed_on(collector: Collector, path: str) -> None:
     answer, _ = collector.ask("GET", path)
     assert answer.status == 404

@@ -23,6 +23,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _PREFIX = "/api"
+_PROFILES = "/v1/spaces/"
 _MOST_REQUESTS = 100
 _MOST_OF_ONE = 20
 """Requests of one sender at once, so that nobody takes all there are."""
@@ -72,8 +73,8 @@ class Management:
 
     @staticmethod
     def serves(path: str) -> bool:
-        """Whether a path belongs to the management API."""
-        return path == _PREFIX or path.startswith(f"{_PREFIX}/")
+        """Whether a path belongs to the management API, or to the Profile API beside it."""
+        return path == _PREFIX or path.startswith((f"{_PREFIX}/", _PROFILES))
 
     def stop(self) -> None:
         """End the streams of events there are, which would never end by themselves."""
