@@ -28,6 +28,7 @@ _COMMANDS = {
     "profiles": ("profiles:profiles", "Show a person: ids, traits, audiences, and why."),
     "audiences": ("profiles:audiences", "Who is in which audience, and who would be."),
     "sql": ("sql:sql", "Query the warehouse with SQL, read-only."),
+    "report": ("report:report", "Figures of campaigns, channels and funnels."),
     "status": ("status:status", "Show what came in, what was refused and what waits."),
     "tail": ("tail:tail", "Show events as they arrive, and what becomes of each."),
     "rejected": ("rejected:rejected", "List what was refused, with the reasons and the originals."),

@@ -20,7 +20,7 @@ from penstock.settings import load_settings
 from penstock.warehouses.rows import as_csv, encode_values, python_values, told_apart
 from penstock.warehouses.running import check_length
 
-__all__ = ["Format", "sql"]
+__all__ = ["Format", "ask", "check_form", "put_out", "sql"]
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _SLACK_S = 20.0
@@ -62,12 +62,21 @@ def sql(
     """
     if (query is None) == (file is None):
         raise UsageError("give either a query or -f FILE")
-    to_terminal = output is None and sys.stdout.isatty()
-    if form is Format.parquet and to_terminal:
-        raise UsageError("parquet is binary: give -o FILE, or send the output to a file")
+    check_form(form, output)
     text = query if query is not None else _read(file)
     check_length(text)
-    result = _asked(text, dialect, url, data)
+    put_out(ask(text, dialect, url, data), form, output)
+
+
+def check_form(form: Format, output: Path | None) -> None:
+    """Raise UsageError for bytes that would go to a terminal."""
+    if form is Format.parquet and output is None and sys.stdout.isatty():
+        raise UsageError("parquet is binary: give -o FILE, or send the output to a file")
+
+
+def put_out(result: pa.Table, form: Format, output: Path | None) -> None:
+    """Print rows, or write them into a file."""
+    to_terminal = output is None and sys.stdout.isatty()
     if form is Format.table:
         width = shutil.get_terminal_size().columns if to_terminal else None
         content = _table(result, width).encode(errors="replace")
@@ -84,8 +93,8 @@ def sql(
         sys.stdout.buffer.flush()
 
 
-def _asked(query: str, dialect: str | None, url: str | None, data: Path | None) -> pa.Table:
-    """The result, by the API where there is one."""
+def ask(query: str, dialect: str | None, url: str | None, data: Path | None) -> pa.Table:
+    """The result of a query, by the API where there is one."""
     remote = remote_api(url, data)
     settings = load_settings({"data": data})
     timeout = settings.sql_timeout.total_seconds() + _SLACK_S
