@@ -89,6 +89,8 @@ def test_what_is_not_there_is_named_and_empty(run: Run, shop: Path) -> None:
     done = run("report", "funnel", "pages", "Never Sent", "--data", shop, "--format", "json")
     assert [row["people"] for row in json.loads(done.text)] == [2, 0]
     assert done.err == "no table shop.never_sent yet: it counts as empty\n"
+    typo = run("report", "funnel", "Order Completed[copuon=x]", "--data", shop)
+    assert typo.err == "no column shop.order_completed.copuon yet: it counts as empty\n"
 
 
 def test_the_statement_behind_the_figures(run: Run, shop: Path) -> None:
@@ -107,6 +109,7 @@ def test_the_statement_behind_the_figures(run: Run, shop: Path) -> None:
         (("funnel", "X[a]"), "'a' is no column=value"),
         (("funnel", "!?"), "can't be the name of an event"),
         (("campaigns", "--window", "0"), "greater than or equal to 1"),
+        (("campaigns", "--window", "99999999"), "less than or equal to 36500"),
     ],
 )
 def test_what_can_not_be_meant(run: Run, shop: Path, arguments: tuple[str, ...], told: str) -> None:

@@ -116,7 +116,86 @@ def test_rows_are_not_multiplied() -> None:
         {"campaign": "toast", "visits": 3, "visitors": 2, "views": 3, "viewers": 1, "orders": 2,
          "buyers": 1, "revenue": pytest.approx(50)}
     ]  # fmt: skip
-    assert "shop.pages.context_campaign_medium" in answer.missing
+    assert answer.missing == ()
+    assert campaigns(Campaigns(SHOP, ("medium",)), read_catalog(store)).missing == (
+        "shop.pages.context_campaign_medium",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "orders", "told"),
+    [
+        ("order_id bigint, total double", [(7, 20.0), (7, 20.0), (None, 5.0)], (2, "25.00")),
+        ("order_id varchar, total varchar", [("a", "20.50"), ("b", "free")], (2, "20.50")),
+        ("order_id varchar, total double", [("a", float("nan")), ("b", 1e30), ("c", 3)],
+         (3, "3.00")),
+        ("order_id varchar, total double", [("a", 9e15), ("b", 9e15)], (2, "18000000000000000.00")),
+    ],
+)  # fmt: skip
+def test_what_anybody_may_send_does_not_stop_the_report(
+    kinds: str, orders: list[tuple[Any, ...]], told: tuple[int, str]
+) -> None:
+    store = Database()
+    store.fill("pages", ", url bigint, context_campaign_name varchar", [
+        ("u1", None, START, 5, "toast"), ("u1", None, START, 5, ""),
+    ])  # fmt: skip
+    store.fill("order_completed", f", {kinds}", [("u1", None, START, *row) for row in orders])
+    catalog = read_catalog(store)
+    (row,) = records(store, campaigns(Campaigns(SHOP, url="5"), catalog))
+    assert (row["campaign"], row["orders"], str(row["revenue"])) == ("toast", *told)
+
+
+def test_campaigns_with_numbers_for_names() -> None:
+    store = Database()
+    store.fill("pages", ", context_campaign_name bigint", [("u1", None, START, 2026)])
+    counts = [
+        len(records(store, campaigns(Campaigns(SHOP, campaign=name), read_catalog(store))))
+        for name in ("toast", "2026")
+    ]
+    assert counts == [0, 1]
+
+
+def test_a_row_counts_an_order_once_however_many_campaigns_it_holds() -> None:
+    store = Database()
+    day = timedelta(days=1)
+    tags = ", context_campaign_name varchar, context_campaign_medium varchar"
+    visits = [("a", "email"), ("b", "email"), ("b", "news"), ("c", None), ("d", None)]
+    store.fill("pages", tags, [("u1", None, START, *visit) for visit in visits])
+    store.fill("order_completed", ", order_id varchar, total double",
+               [("u1", None, START + day, "o1", 10)])  # fmt: skip
+    rows = records(store, campaigns(Campaigns(SHOP, ("medium",)), read_catalog(store)))
+    got = {row["medium"]: (row["visits"], row["visitors"], row["orders"]) for row in rows}
+    assert got == {"email": (2, 1, 1), "news": (1, 1, 1), None: (2, 1, 1)}
+    asked = Campaigns(SHOP, ("medium",), campaign="b")
+    of_one = records(store, campaigns(asked, read_catalog(store)))
+    assert [(row["medium"], row["visits"], row["orders"]) for row in of_one] == [("email", 2, 1)]
+
+
+@pytest.mark.parametrize("kind", ["double", "bigint", "varchar", "decimal(9, 1)"])
+def test_values_of_a_step_are_found_in_columns_of_any_type(kind: str) -> None:
+    store = Database()
+    store.fill("one", f", total {kind}", [("u1", None, START, 20), ("u2", None, START, 21)])
+    steps = [Step("one", (("total", value), ("user_id", "u1"))) for value in ("20", "20.0", "21")]
+    found = [
+        records(store, funnel(Funnel(SHOP, (step,)), read_catalog(store)))[0]["people"]
+        for step in steps
+    ]
+    assert found == [1, 1, 0]
+    misspelt = funnel(Funnel(SHOP, (Step("one", (("totl", "20"),)),)), read_catalog(store))
+    assert misspelt.missing == ("shop.one.totl",)
+
+
+def test_somebody_with_very_many_events_does_not_stop_a_funnel() -> None:
+    """A join of all pairs of one person's events would take minutes and gigabytes."""
+    store = Database()
+    for table in ("one", "two"):
+        store.fill(table, "", [])
+        store.connection.execute(
+            f"insert into shop.{table} select i, 'robot', null, "
+            f"timestamp '2026-01-01' + to_seconds(i % 90000) from range(300000) r(i)"
+        )
+    answer = funnel(Funnel(SHOP, (Step("one"), Step("two"))), read_catalog(store))
+    assert [row["people"] for row in records(store, answer)] == [1, 1]
 
 
 def test_an_empty_warehouse_and_wrong_questions() -> None:

@@ -28,7 +28,10 @@ SourceOption = Annotated[
     typer.Option("--source", metavar="<slug>", help="Only this source; may be given again."),
 ]
 WindowOption = Annotated[
-    int, typer.Option("--window", min=1, metavar="<days>", help="Days from the first of them.")
+    int,
+    typer.Option(
+        "--window", min=1, max=36_500, metavar="<days>", help="Days from the first of them."
+    ),
 ]
 RawOption = Annotated[
     bool, typer.Option("--raw", help="Do not join visits from before somebody logged in.")
@@ -85,8 +88,8 @@ class _Asking:
             return
         found: pa.Table = ask(answer.sql, None, self._url, self._data)
         for name in answer.missing:
-            if name.count(".") == 1:
-                typer.echo(f"no table {name} yet: it counts as empty", err=True)
+            kind = "table" if name.count(".") == 1 else "column"
+            typer.echo(f"no {kind} {name} yet: it counts as empty", err=True)
         put_out(found, self._form, self._output)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from penstock.errors import ConfigurationError
@@ -9,6 +10,8 @@ from penstock.reports.contract import Answer, Catalog, Identity
 from penstock.reports.people import Reading, literal, name
 
 __all__ = ["Funnel", "Step", "funnel"]
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Step:
     table: str
     """Of the warehouse, such as ``order_completed`` or ``screens``."""
     where: tuple[tuple[str, str], ...] = ()
-    """Columns and the values they must have."""
+    """Columns and the values they must have, as text; ``20`` is the number 20.0 too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,27 @@ def funnel(asked: Funnel, catalog: Catalog) -> Answer:
 def _events(reading: Reading, step: Step) -> str:
     columns = tuple(dict.fromkeys(column for column, _ in step.where))
     where = [
-        f"cast(t.{name(column)} as varchar) = {literal(value)}" for column, value in step.where
+        f"cast(t.{name(column)} as varchar) in ({', '.join(map(literal, _spellings(value)))})"
+        for column, value in step.where
     ]
     return reading.events(step.table, columns, " and ".join(where) or "1 = 1")
 
 
+def _spellings(value: str) -> tuple[str, ...]:
+    """How a column of text, of whole numbers or of fractions writes a value."""
+    if not _NUMBER.fullmatch(value):
+        return (value,)
+    written = repr(float(value))
+    return tuple(dict.fromkeys((value, written, written.removesuffix(".0"))))
+
+
 def _reached(number: int, asked: Funnel) -> str:
-    """``person, began, happened``: the earliest a step was reached from each beginning."""
+    """``person, began, happened``: the earliest a step was reached from each beginning.
+
+    Of beginnings that reach it at one instant the last is kept: its window ends last. From late to
+    early, the least event seen so far is the next one; a beginning stands before the events of its
+    instant, and so does not see them. This sorts, where a join would pair all of a person's events.
+    """
     if number == 1:
         within = "" if asked.after is None else " join begun b on b.person = e.person"
         later = "" if asked.after is None else " where e.happened >= b.happened"
@@ -79,8 +96,12 @@ def _reached(number: int, asked: Funnel) -> str:
             f"from events_1 e{within}{later}"
         )
     return (
-        f"select s.person, s.began, min(e.happened) as happened from step_{number - 1} s "
-        f"join events_{number} e on e.person = s.person and e.happened > s.happened "
-        f"and e.happened < s.began + interval '{int(asked.window_days)}' day "
-        "group by s.person, s.began"
+        "select person, max(began) as began, reached as happened from ("
+        "select person, began, min(event) over (partition by person order by happened desc, kind "
+        "rows between unbounded preceding and current row) as reached from ("
+        "select person, began, happened, cast(null as timestamp) as event, 0 as kind "
+        f"from step_{number - 1} union all "
+        "select person, cast(null as timestamp) as began, happened, happened as event, 1 as kind "
+        f"from events_{number}) m) n "
+        f"where reached < began + interval '{int(asked.window_days)}' day group by person, reached"
     )

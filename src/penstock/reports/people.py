@@ -52,12 +52,14 @@ class Reading:
     def events(self, table: str, columns: Sequence[str], where: str = "1 = 1") -> str:
         """``person, id, happened`` and ``columns`` of a table; needs ``people`` in the statement.
 
-        ``where`` may use those columns. A missing column is null, a missing table has no rows.
+        ``where`` may use those columns. A missing column is null, a missing table has no rows. A
+        column is missing when none of the tables has it.
         """
         parts = [self._of_source(source, table, columns) for source in self._sources]
         found = [part for part in parts if part] or [_none(columns)]
         rows = " union all ".join(found)
-        chosen = "".join(f", t.{name(column)}" for column in columns)
+        self._note_absent(table, columns)
+        chosen = "".join(f", t.{name(column)}" for column in columns if column != "id")
         return (
             "select coalesce(t.user_id, i.user_id, t.anonymous_id) as person, "
             f"t.id, t.happened{chosen} from ({rows}) t "
@@ -71,19 +73,28 @@ class Reading:
             self.missing.append(f"{source}.{table}")
             return ""
         chosen = ['"timestamp" as happened']
-        for column in ("id", "user_id", "anonymous_id", *columns):
+        for column in _selected(columns):
             if column in there:
                 chosen.append(name(column))
             else:
                 chosen.append(f"cast(null as varchar) as {name(column)}")
-                self.missing.append(f"{source}.{table}.{column}")
         return f"select {', '.join(chosen)} from {name(source)}.{name(table)}"
+
+    def _note_absent(self, table: str, columns: Sequence[str]) -> None:
+        there = {source: self._columns(source, table) for source in self._sources}
+        there = {source: known for source, known in there.items() if "timestamp" in known}
+        for column in columns:
+            if not any(column in known for known in there.values()):
+                self.missing += [f"{source}.{table}.{column}" for source in there]
 
     def _columns(self, source: str, table: str) -> frozenset[str]:
         return self._catalog.get(source, {}).get(table, frozenset())
 
 
+def _selected(columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("id", "user_id", "anonymous_id", *columns)))
+
+
 def _none(columns: Sequence[str]) -> str:
-    names = ("id", "user_id", "anonymous_id", *columns)
-    nulls = ", ".join(f"cast(null as varchar) as {name(column)}" for column in names)
+    nulls = ", ".join(f"cast(null as varchar) as {name(column)}" for column in _selected(columns))
     return f"select cast(null as timestamp) as happened, {nulls} where 1 = 0"
